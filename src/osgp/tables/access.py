@@ -104,5 +104,6 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     coroutine.close()
     raise LocalProtocolError(
-        "this operation waits for an event loop", hint="use `await` with the async face, or open the line with open_sync()"
+        "this operation waits for an event loop",
+        hint="use `await` with the async face, or open the line with open_sync()",
     )

@@ -67,7 +67,10 @@ _TEXT: dict[int, tuple[str, str]] = {
     0x09: ("renegotiate", "start a new session with smaller packets"),
     0x0A: ("service not allowed in this state", "the session ended on the device's side; log on again"),
     0x0B: ("authentication failure", "wrong key: check that it belongs to this meter and this port, and its form"),
-    0x0C: ("invalid sequence number", "the session resynchronises by itself; if it repeats, another client uses this port"),
+    0x0C: (
+        "invalid sequence number",
+        "the session resynchronises by itself; if it repeats, another client uses this port",
+    ),
 }
 
 
@@ -191,7 +194,9 @@ def encode_request(request: Request, *, checksum: bool) -> bytes:
         head += (len(data) if count is None else count).to_bytes(2, "big") + data
         return head + bytes([table_checksum(data)]) if checksum else head
     except OverflowError as error:
-        raise BadValue(f"a table number, offset or count does not fit: {request!r:.80}", floor="tables", struct="Request") from error
+        raise BadValue(
+            f"a table number, offset or count does not fit: {request!r:.80}", floor="tables", struct="Request"
+        ) from error
 
 
 def decode_request(message: bytes, *, checksum: bool) -> Request:
@@ -206,7 +211,12 @@ def decode_request(message: bytes, *, checksum: bool) -> Request:
     code = message[0]
     if code not in (0x30, 0x3F, 0x40, 0x4F):
         raise UnknownCode(
-            f"service code {code:02X} is not a table service", floor="tables", struct="Request", field="code", bit_offset=0, data=message
+            f"service code {code:02X} is not a table service",
+            floor="tables",
+            struct="Request",
+            field="code",
+            bit_offset=0,
+            data=message,
         )
     need = {0x30: 3, 0x3F: 8, 0x40: 5, 0x4F: 8}[code]
     if len(message) < need:
@@ -237,7 +247,12 @@ def decode_request(message: bytes, *, checksum: bool) -> Request:
         data, check = data[:count], data[count]
         if check != table_checksum(data):
             raise BadCrc(
-                "table checksum of written data is wrong", floor="tables", struct="Request", field="cksum", bit_offset=8 * (need + count), data=message
+                "table checksum of written data is wrong",
+                floor="tables",
+                struct="Request",
+                field="cksum",
+                bit_offset=8 * (need + count),
+                data=message,
             )
     data = data[:count]
     sent = None if count == len(data) else count
@@ -268,7 +283,14 @@ def decode_response(message: bytes, *, checksum: bool, read: bool) -> tuple[int,
     if code != ResponseCode.OK or not read:
         return code, b""
     if len(message) < 3:
-        raise Truncated("an answer to a read without a count", floor="tables", struct="Response", field="count", bit_offset=8, data=message)
+        raise Truncated(
+            "an answer to a read without a count",
+            floor="tables",
+            struct="Response",
+            field="count",
+            bit_offset=8,
+            data=message,
+        )
     count = message[1] << 8 | message[2]
     data = message[3 : 3 + count]
     if len(data) < count or (checksum and len(message) < 4 + count):
@@ -281,5 +303,12 @@ def decode_response(message: bytes, *, checksum: bool, read: bool) -> tuple[int,
             data=message,
         )
     if checksum and message[3 + count] != table_checksum(data):
-        raise BadCrc("table checksum is wrong", floor="tables", struct="Response", field="cksum", bit_offset=8 * (3 + count), data=message)
+        raise BadCrc(
+            "table checksum is wrong",
+            floor="tables",
+            struct="Response",
+            field="cksum",
+            bit_offset=8 * (3 + count),
+            data=message,
+        )
     return code, data

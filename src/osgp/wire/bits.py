@@ -61,7 +61,7 @@ def bit(lsb: int, width: int = 1, **options: Any) -> Any:
     return BitField(lsb, width, **options)
 
 
-class bits_class:  # noqa: N801  # a namespace, so that ``fields`` can use ``bit`` while exporting ``bits``
+class bits_class:  # a namespace, so that ``fields`` can use ``bit`` while exporting ``bits``
     """The ``bit`` function under a second name for modules whose own names would hide it."""
 
     bit = staticmethod(bit)
@@ -92,7 +92,9 @@ class Bits(int):
             if spec is None:
                 raise BadValue(f"no bit field {name!r}", struct=cls.__name__, field=name)
             if not 0 <= part < 1 << spec.width:
-                raise BadValue(f"{part} does not fit {spec.width} bits", struct=cls.__name__, field=name, bit_offset=spec.lsb)
+                raise BadValue(
+                    f"{part} does not fit {spec.width} bits", struct=cls.__name__, field=name, bit_offset=spec.lsb
+                )
             value = value & ~spec.mask | part << spec.lsb
         return super().__new__(cls, value)
 

@@ -94,13 +94,15 @@ class Recorder:
 
     def __init__(self, struct: type[Struct], data: bytes) -> None:
         self.data = data
-        self.root = ExplainNode(struct.__name__, type="record", source=struct.source, status=struct.status)
+        self.root = ExplainNode(struct.__name__, type="record", source=struct.about.source, status=struct.about.status)
         self.stack = [self.root]
         self.specs: list[Spec | None] = [None]
 
     def enter(self, spec: Spec, pos: int, number: int | None) -> None:
         index = "" if number is None else f"[{number}]"
-        node = ExplainNode(f"{spec.name}{index}", f"{spec.orig}{index}", spec.type_name, pos, doc=spec.doc, source=spec.source)
+        node = ExplainNode(
+            f"{spec.name}{index}", f"{spec.orig}{index}", spec.type_name, pos, doc=spec.doc, source=spec.source
+        )
         element = spec.elements.get(number) if number is not None else None
         if element is not None:
             node.doc = element.name
@@ -175,6 +177,15 @@ class Recorder:
         elif end < len(self.data):
             rest = self.data[end:]
             self.root.children.append(
-                ExplainNode("_rest", "", "binary", end, len(rest), raw=rest, value=rest.hex(), doc="bytes beyond the declared ones")
+                ExplainNode(
+                    "_rest",
+                    "",
+                    "binary",
+                    end,
+                    len(rest),
+                    raw=rest,
+                    value=rest.hex(),
+                    doc="bytes beyond the declared ones",
+                )
             )
         return self.root

@@ -23,7 +23,22 @@ from osgp.wire.errors import DecodeError
 if TYPE_CHECKING:
     from osgp.wire.struct import Struct
 
-__all__ = ["INDEX", "Expr", "Ref", "Unresolved", "all_of", "any_of", "at", "bit", "env", "evaluate", "negate", "outer", "popcount", "references"]
+__all__ = [
+    "INDEX",
+    "Expr",
+    "Ref",
+    "Unresolved",
+    "all_of",
+    "any_of",
+    "at",
+    "bit",
+    "env",
+    "evaluate",
+    "negate",
+    "outer",
+    "popcount",
+    "references",
+]
 
 T = TypeVar("T")
 
@@ -91,7 +106,9 @@ class Expr:
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
-        raise TypeError("a declaration's expression has no truth yet; use all_of, any_of, negate instead of and, or, not")
+        raise TypeError(
+            "a declaration's expression has no truth yet; use all_of, any_of, negate instead of and, or, not"
+        )
 
 
 class Op(Expr):

@@ -277,7 +277,9 @@ class RDate(Bits, size=2):
     """RDATE: a recurring date; the meaning of the upper bits depends on the month code (``spec/tables.md``)."""
 
     month: int = bits_class.bit(0, 4, doc="1..12 month, 13 monthly, 14 weekly, 15 period, 0 unassigned")
-    offset: int = bits_class.bit(4, 4, doc="0 none, 1 to weekday, 2..5 first..fourth weekday, 6 last weekday, 7..15 shifts")
+    offset: int = bits_class.bit(
+        4, 4, doc="0 none, 1 to weekday, 2..5 first..fourth weekday, 6 last weekday, 7..15 shifts"
+    )
     weekday: int = bits_class.bit(8, 3, doc="0 Sunday .. 6 Saturday, 7 unassigned")
     day: int = bits_class.bit(11, 5, doc="day of month")
 

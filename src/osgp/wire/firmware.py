@@ -60,7 +60,10 @@ class Since:
         if firmware is None:
             return True
         if firmware.modules:
-            return self.modules is not None and (firmware.major, firmware.minor) >= (self.modules.major, self.modules.minor)
+            return self.modules is not None and (firmware.major, firmware.minor) >= (
+                self.modules.major,
+                self.modules.minor,
+            )
         for early in self.versions[:-1]:
             same_branch = firmware.major == early.major and firmware.minor // 10 == early.minor // 10
             if same_branch and firmware.minor >= early.minor:

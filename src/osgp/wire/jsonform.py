@@ -42,7 +42,7 @@ def value_to_json(spec: Spec, value: Any) -> Any:
 def from_json(struct: type[S], value: Any) -> S:
     """An instance from the dictionary of ``to_json``. Raises BadValue naming the field."""
     if not isinstance(value, dict):
-        raise BadValue(f"{type(value).__name__} instead of an object", struct=struct.__name__, floor=struct.floor)
+        raise BadValue(f"{type(value).__name__} instead of an object", struct=struct.__name__, floor=struct.about.floor)
     names = {spec.orig.upper(): name for name, spec in struct.specs.items()}
     given = {}
     gaps = {}
@@ -60,12 +60,18 @@ def from_json(struct: type[S], value: Any) -> S:
                 given[key] = part
             else:
                 raise BadValue(
-                    "no such field", floor=struct.floor, struct=struct.__name__, field=key, hint=f"fields: {', '.join(names)}"
+                    "no such field",
+                    floor=struct.about.floor,
+                    struct=struct.__name__,
+                    field=key,
+                    hint=f"fields: {', '.join(names)}",
                 )
         except (TypeError, ValueError) as error:
             if isinstance(error, BadValue):
                 raise
-            raise BadValue(f"not hexadecimal: {part!r:.40}", floor=struct.floor, struct=struct.__name__, field=key) from error
+            raise BadValue(
+                f"not hexadecimal: {part!r:.40}", floor=struct.about.floor, struct=struct.__name__, field=key
+            ) from error
     instance = struct.__new__(struct)
     for name, spec in struct.specs.items():
         setattr(instance, name, _read(struct, spec, given[name]) if name in given else None)
@@ -78,7 +84,7 @@ def from_json(struct: type[S], value: Any) -> S:
 def _read(struct: type[Struct], spec: Spec, value: Any) -> Any:
     if spec.count is not None:
         if not isinstance(value, list):
-            raise BadValue("a list is needed", floor=struct.floor, struct=struct.__name__, field=spec.name)
+            raise BadValue("a list is needed", floor=struct.about.floor, struct=struct.__name__, field=spec.name)
         return [_read_one(struct, spec, item) for item in value]
     return _read_one(struct, spec, value)
 
@@ -93,7 +99,9 @@ def _read_one(struct: type[Struct], spec: Spec, value: Any) -> Any:
     except BadValue:
         raise
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise BadValue(f"{value!r:.60}: {error}", floor=struct.floor, struct=struct.__name__, field=spec.name) from error
+        raise BadValue(
+            f"{value!r:.60}: {error}", floor=struct.about.floor, struct=struct.__name__, field=spec.name
+        ) from error
 
 
 def _case(spec: Spec, value: Any) -> type[Struct]:

@@ -15,7 +15,16 @@ from osgp.wire.values import LTime, OpenEnum, STime, Text, TimeOfDay
 
 __all__ = ["BcdKind", "BinaryKind", "BitsKind", "EnumKind", "IntKind", "Kind", "StampKind", "TextKind"]
 
-_CODES = {(1, False): "B", (1, True): "b", (2, False): "H", (2, True): "h", (4, False): "I", (4, True): "i", (8, False): "Q", (8, True): "q"}
+_CODES = {
+    (1, False): "B",
+    (1, True): "b",
+    (2, False): "H",
+    (2, True): "h",
+    (4, False): "I",
+    (4, True): "i",
+    (8, False): "Q",
+    (8, True): "q",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +233,11 @@ class BcdKind(Kind):
         return raw[::-1] if self.low_first else raw
 
 
-_STAMPS: dict[type, tuple[int, str]] = {STime: (5, "%Y-%m-%dT%H:%M"), LTime: (6, "%Y-%m-%dT%H:%M:%S"), TimeOfDay: (3, "%H:%M:%S")}
+_STAMPS: dict[type, tuple[int, str]] = {
+    STime: (5, "%Y-%m-%dT%H:%M"),
+    LTime: (6, "%Y-%m-%dT%H:%M:%S"),
+    TimeOfDay: (3, "%H:%M:%S"),
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ of the ``struct`` module plus one object per record where all sizes are known, e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 from osgp.wire.context import EMPTY, Context
@@ -46,7 +46,7 @@ class Layout(Generic[S]):
         self.context = context
         run = Run(context)
         run.stack.append((struct, None))
-        order = struct.order or context.order
+        order = struct.about.order or context.order
         try:
             self.root = _record(Spec(struct=struct, name=struct.__name__), struct, order, run, None)
         finally:
@@ -80,7 +80,9 @@ class Layout(Generic[S]):
         try:
             value, end = self.root.decode(run, 0, len(run.data))
         except Unresolved as error:
-            raise BadValue(f"{error} is not known here", floor=self.struct.floor, struct=self.struct.__name__) from error
+            raise BadValue(
+                f"{error} is not known here", floor=self.struct.about.floor, struct=self.struct.__name__
+            ) from error
         value._rest = run.data[end:]
         return cast(S, value)
 
@@ -95,7 +97,9 @@ class Layout(Generic[S]):
         try:
             self.root.encode(Run(self.context), value, out)
         except Unresolved as error:
-            raise BadValue(f"{error} is not known here", floor=self.struct.floor, struct=self.struct.__name__) from error
+            raise BadValue(
+                f"{error} is not known here", floor=self.struct.about.floor, struct=self.struct.__name__
+            ) from error
         return bytes(out)
 
     def explain(self, data: bytes) -> ExplainNode:
@@ -141,7 +145,9 @@ class Layout(Generic[S]):
                         raise _unknown(self.struct, shown, part, list(node.kind.bits.fields))
                     return Span(offset, node.size or 0, field, node, field.lsb, field.width, shown)
                 if not isinstance(node, RecordNode):
-                    raise ConfigError(f"{self.struct.__name__}: {shown}: nothing named {part!r} inside {node.spec.name}")
+                    raise ConfigError(
+                        f"{self.struct.__name__}: {shown}: nothing named {part!r} inside {node.spec.name}"
+                    )
                 found = None
                 for name, member, when in node.members:
                     present = member is not None and (when is None or bool(run.number(when)))
@@ -190,7 +196,10 @@ class Layout(Generic[S]):
         run.stack.append((self.struct, None))
         if len(data) < span.size:
             raise Truncated(
-                f"{span.size} bytes needed, {len(data)} came", floor=self.struct.floor, struct=self.struct.__name__, field=span.path
+                f"{span.size} bytes needed, {len(data)} came",
+                floor=self.struct.about.floor,
+                struct=self.struct.__name__,
+                field=span.path,
             )
         value, _ = span.node.decode(run, 0, span.size)
         if span.bit is not None and span.width is not None:
@@ -232,7 +241,9 @@ def _unknown(struct: type[Struct], path: str, part: str, names: list[str]) -> Co
     import difflib
 
     near = difflib.get_close_matches(part, names, 3, 0.5) or names[:8]
-    return ConfigError(f"{struct.__name__} has no {path!r}: nothing named {part!r}", hint=f"did you mean {', '.join(near)}?")
+    return ConfigError(
+        f"{struct.__name__} has no {path!r}: nothing named {part!r}", hint=f"did you mean {', '.join(near)}?"
+    )
 
 
 def _by_orig(fields: dict[str, Any], name: str) -> Any:
@@ -241,7 +252,7 @@ def _by_orig(fields: dict[str, Any], name: str) -> Any:
 
 def _record(spec: Spec, struct: type[Struct], order: str, run: Run, index: Any) -> RecordNode:
     """Compile a structure; fields newer than the firmware are absent at the end and stay as places in the middle."""
-    order = struct.order or order
+    order = struct.about.order or order
     firmware = run.context.firmware
     specs = list(struct.specs.values())
     last = len(specs)
@@ -288,7 +299,7 @@ def _item(spec: Spec, order: str, run: Run) -> Node:
     return UnionNode(spec, cases)
 
 
-@lru_cache(maxsize=None)
+@cache
 def dependencies(struct: type[Struct]) -> frozenset[type[Struct]]:
     """The other tables whose contents decide the layout of this one, and theirs in turn."""
     found: set[type[Struct]] = set()
@@ -298,7 +309,15 @@ def dependencies(struct: type[Struct]) -> frozenset[type[Struct]]:
             return
         seen.add(inner)
         for spec in inner.specs.values():
-            places = [spec.count, spec.when, spec.size, spec.stride, spec.until, spec.index, *(c.when for c in spec.cases)]
+            places = [
+                spec.count,
+                spec.when,
+                spec.size,
+                spec.stride,
+                spec.until,
+                spec.index,
+                *(c.when for c in spec.cases),
+            ]
             for value in places:
                 for ref in references(value):
                     if isinstance(ref._root, type) and ref._root is not struct and ref._root not in found:

@@ -71,7 +71,9 @@ class Run:
             raise Unresolved(repr(ref))
         if root is ENV_ROOT:
             return self.context.named(path[0])
-        return self.context.lookup(root, tuple(evaluate(part, self) if isinstance(part, Expr) else part for part in path))
+        return self.context.lookup(
+            root, tuple(evaluate(part, self) if isinstance(part, Expr) else part for part in path)
+        )
 
     def number(self, value: Any) -> int:
         return evaluate(value, self) if isinstance(value, Expr) else int(value)
@@ -111,7 +113,7 @@ class Node:
         top = run.stack[0][0] if run.stack else None
         names = [struct.__name__ for struct, _ in run.stack[1:]]
         return {
-            "floor": top.floor if top else "wire",
+            "floor": top.about.floor if top else "wire",
             "struct": top.__name__ if top else "",
             "field": ".".join([*names, self.spec.name]),
         }
@@ -193,7 +195,9 @@ class RecordNode(Node):
 
     __slots__ = ("index", "members", "struct", "tail")
 
-    def __init__(self, spec: Spec, struct: type[Struct], members: list[tuple[str, Node | None, Any]], index: Any) -> None:
+    def __init__(
+        self, spec: Spec, struct: type[Struct], members: list[tuple[str, Node | None, Any]], index: Any
+    ) -> None:
         super().__init__(spec)
         self.struct = struct
         self.members = members
@@ -268,7 +272,9 @@ class RecordNode(Node):
             run.index = run.number(self.index)
         try:
             return sum(
-                node.measure(run) for _, node, when in self.members if node is not None and (when is None or run.number(when))
+                node.measure(run)
+                for _, node, when in self.members
+                if node is not None and (when is None or run.number(when))
             )
         finally:
             run.index = index

@@ -7,12 +7,13 @@
         length: int = f.u16(doc="bytes of data")
         data: bytes = f.binary(length, doc="one message or a part of it")
 
-From it come encode, decode, explain with bit offsets, offset and size of any path, and JSON both ways. Instances are plain
-objects with slots; ``_rest`` keeps bytes beyond the declared ones (newer firmware appends fields), so nothing is lost.
+From it come encode, decode, explain with bit offsets, offset and size of any path, and JSON both ways. Instances are
+plain objects with slots; ``_rest`` keeps bytes beyond the declared ones (newer firmware appends fields), so nothing is lost.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from osgp.wire import fields
@@ -20,9 +21,19 @@ from osgp.wire.bits import BitField
 from osgp.wire.context import EMPTY, Context
 from osgp.wire.fields import Field, Spec
 
-__all__ = ["Struct"]
+__all__ = ["About", "Struct"]
 
 _OPTIONS = ("order", "floor", "source", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is declared of a structure as a whole: byte order ("" = the context's), floor, source document, its standing."""
+
+    order: str = ""
+    floor: str = "wire"
+    source: str = ""
+    status: str = ""
 
 
 @dataclass_transform(
@@ -60,6 +71,7 @@ class StructMeta(type):
 
     specs: dict[str, Spec]
     declared: dict[str, Field]
+    about: About
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
         own = {key: value for key, value in namespace.items() if isinstance(value, Field)}
@@ -78,9 +90,9 @@ class StructMeta(type):
         namespace["__slots__"] = (*own, *namespace.get("__slots__", ()))
         namespace["specs"] = specs
         namespace["declared"] = declared
-        for option in _OPTIONS:
-            if option in options:
-                namespace[option] = options.pop(option)
+        given = {option: options.pop(option) for option in _OPTIONS if option in options}
+        inherited = next((base.about for base in bases if isinstance(getattr(base, "about", None), About)), About())
+        namespace["about"] = replace(inherited, **given)
         return super().__new__(mcls, name, bases, namespace, **options)
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
@@ -88,15 +100,12 @@ class StructMeta(type):
 
 
 class Struct(metaclass=StructMeta):
-    """Base of every declared structure. ``order``: "little", "big" or "" (the context's)."""
+    """Base of every declared structure; ``about`` holds what its class line says (order, floor, source, status)."""
 
     __slots__ = ("_rest",)
     specs: ClassVar[dict[str, Spec]]
     declared: ClassVar[dict[str, Field]]
-    order: ClassVar[str] = ""
-    floor: ClassVar[str] = "wire"
-    source: ClassVar[str] = ""
-    status: ClassVar[str] = ""
+    about: ClassVar[About]
     _rest: bytes
 
     def __init__(self, **values: Any) -> None:

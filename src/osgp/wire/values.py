@@ -61,9 +61,8 @@ class LTime(NamedTuple):
         return cls(moment.year - 2000, moment.month, moment.day, moment.hour, moment.minute, moment.second)
 
     def __str__(self) -> str:
-        return (
-            f"{2000 + self.year:04d}-{self.month:02d}-{self.day:02d}T{self.hour:02d}:{self.minute:02d}:{self.second:02d}"
-        )
+        day = f"{2000 + self.year:04d}-{self.month:02d}-{self.day:02d}"
+        return f"{day}T{self.hour:02d}:{self.minute:02d}:{self.second:02d}"
 
 
 class TimeOfDay(NamedTuple):

@@ -1,0 +1,65 @@
+"""BT64 Load Profile Data, Data Set 1 (MEP guide p. 238; optical guide p. 35)."""
+
+from __future__ import annotations
+
+from osgp.tables.bt.bt61 import BT61
+from osgp.tables.et.et21 import ET21
+from osgp.tables.table import Access, Table
+from osgp.wire import STime, Struct, at
+from osgp.wire import fields as f
+
+__all__ = ["BT64"]
+
+
+class BT64(
+    Table,
+    number=64,
+    title="Load Profile Data, Data Set 1",
+    role="log",
+    source="MEP guide p. 238; optical guide p. 35",
+    status="verified",
+    access=Access(read=("MBK", "MAK"), write=(), optical_read=("MK", "PK", "RK"), nvm_write=True, nvm_read=True),
+    notes=(
+        (
+            "Guide offsets of simple status onward include 4*channels for end readings; when "
+            "BLK_END_READ is 0 they are absent and simple status is at 5 "
+            "(ET21.SIMPLE_STATUS_OFFSET is authoritative)."
+        ),
+        (
+            "Extended status: nibbles, byte 0 high = common bits (0 DST, 1 power fail, 2 clock "
+            "forward, 3 clock backward), byte 0 low = channel 0, byte 1 high = channel 1, and so "
+            "on."
+        ),
+    ),
+):
+    """Load Profile Data, Data Set 1."""
+
+    class Blocks(Struct, floor="tables"):
+        """Circular list of blocks."""
+
+        blk_end_time: STime = f.stime(vci="M", doc="UTC of the newest interval; block end when complete")
+        end_readings: list[int] = f.ni_fmat1(
+            count=at(BT61).sets[0].nbr_chns,
+            when=at(BT61).lp_flags.blk_end_read == 1,
+            doc="channel snapshots at block end",
+        )
+        simple_int_status: bytes = f.binary(
+            (at(BT61).sets[0].nbr_blk_ints + 7) // 8, vci="M", doc="bit per interval, 1 = processed"
+        )
+
+        class Intervals(Struct, floor="tables"):
+            """Interval records."""
+
+            ext_int_status: bytes = f.binary(at(BT61).sets[0].nbr_chns // 2 + 1, vci="M", doc="status nibbles")
+            int_data: list[int] = f.i32(count=at(BT61).sets[0].nbr_chns, vci="M", doc="end of interval values")
+
+        intervals: list[Intervals] = f.record(
+            Intervals,
+            count=at(BT61).sets[0].nbr_blk_ints,
+            stride=at(ET21).sets[0].interval_size,
+            doc="interval records",
+        )
+
+    blocks: list[Blocks] = f.record(
+        Blocks, count=at(BT61).sets[0].nbr_blks, stride=at(ET21).sets[0].block_size, doc="circular list of blocks"
+    )

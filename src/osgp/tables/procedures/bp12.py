@@ -1,0 +1,18 @@
+"""BP12 Activate All Pending Tables (ANSI name, unverified) (mentioned only)."""
+
+from __future__ import annotations
+
+from osgp.tables.table import Procedure
+
+__all__ = ["BP12"]
+
+
+class BP12(Procedure):
+    """Activate All Pending Tables (ANSI name, unverified)."""
+
+    number = 12
+    title = "Activate All Pending Tables (ANSI name, unverified)"
+    source = "mentioned only"
+    status = "unverified"
+    defined = False
+    notes = ("Activates pending tables regardless of the event code.",)

@@ -1,0 +1,18 @@
+"""EP64 Reset previous season data (name not given) (mentioned only)."""
+
+from __future__ import annotations
+
+from osgp.tables.table import Procedure
+
+__all__ = ["EP64"]
+
+
+class EP64(Procedure):
+    """Reset previous season data (name not given)."""
+
+    number = 2112
+    title = "Reset previous season data (name not given)"
+    source = "mentioned only"
+    status = "unverified"
+    defined = False
+    notes = ("Resets BT24 on fw 4.10+.",)
