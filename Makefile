@@ -1,0 +1,83 @@
+# The commands of this project; people and CI use the same ones.
+#   make demo        twelve simulated meters, a collector and a page on http://127.0.0.1:8080 (ONCE=1: one round, then exit)
+#   make test        everything that must hold before a change goes in
+#   make test-long   the long fuzzing and endurance tests
+#   make lint | format | docs | bench
+# A virtual environment is made in .venv at the first call and kept; PYTHON=… chooses the interpreter.
+.POSIX:
+SHELL = /bin/sh
+VENV = .venv
+BIN = $(VENV)/bin
+VENV2 = .venv313
+PIP = -m pip install --quiet --disable-pip-version-check --no-input
+CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218
+WORKERS = 2
+ONCE =
+
+.PHONY: help demo test test-long docs lint format bench system pytest second clean
+
+help:
+	@sed -n '2,6s/^# //p' Makefile
+
+demo: $(VENV)/.stamp-run
+	$(BIN)/osgp demo $$([ -z "$(ONCE)" ] || echo --once)
+
+test: system lint pytest docs second
+	@echo "make test: all passed"
+
+test-long: system $(VENV)/.stamp-test
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(WORKERS) -m long
+
+lint: $(VENV)/.stamp-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/python tools/changelog.py check
+
+format: $(VENV)/.stamp-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+pytest: system $(VENV)/.stamp-test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+docs: $(VENV)/.stamp-test
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
+
+bench: system $(VENV)/.stamp-test
+	$(BIN)/osgp bench
+
+# The floors below the node once more on Python 3.13, where the machine has it.
+second: $(VENV)/.stamp-test
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
+		echo "second interpreter: not needed, .venv is Python 3.13 or later"; \
+	elif python=$$(tools/find-python 3.13); then \
+		echo "second interpreter: $$python"; \
+		if [ ! -e $(VENV2)/.stamp ] || [ -n "$$(find pyproject.toml -newer $(VENV2)/.stamp)" ]; then \
+			"$$python" -m venv $(VENV2) && $(VENV2)/bin/python $(PIP) -e '.[all,test]' && touch $(VENV2)/.stamp || exit 1; \
+		fi; \
+		$(VENV2)/bin/python -m pytest -n $(WORKERS) $(CORE); \
+	else \
+		echo "second interpreter: no working Python 3.13 found, its run is left out"; \
+	fi
+
+system:
+	@tools/system-packages
+
+# What `osgp` needs to run, and what developing it needs. The second contains the first.
+$(VENV)/.stamp-run: pyproject.toml
+	@[ -x $(BIN)/python ] || tools/find-python >/dev/null || { echo "Python 3.11 or later is needed." >&2; exit 1; }
+	@[ -x $(BIN)/python ] || "$$(tools/find-python)" -m venv $(VENV)
+	@echo "installing into $(VENV) (once)"
+	@$(BIN)/python $(PIP) -e '.[all]'
+	@touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-run
+	@echo "installing the tools for tests and docs into $(VENV) (once)"
+	@$(BIN)/python $(PIP) -e '.[all,docs,dev,bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV2) docs/_build dist build
