@@ -82,6 +82,8 @@ class Bits(int):
             if isinstance(spec, BitField):
                 spec.name = name
                 spec.orig = spec.orig or name.upper()
+                if hasattr(int, name):
+                    raise TypeError(f"{cls.__name__}.{name} would hide int.{name}; give it another name and orig=")
                 if spec.lsb + spec.width > 8 * cls.size:
                     raise TypeError(f"{cls.__name__}.{name} does not fit {cls.size} bytes")
                 cls.fields[name] = spec
@@ -119,7 +121,7 @@ class Bits(int):
         if not isinstance(value, Mapping):
             raise BadValue(f"{value!r} is neither a number nor bit fields", struct=cls.__name__)
         names = {spec.orig.upper(): name for name, spec in cls.fields.items()}
-        parts = {names.get(key.upper(), key): part for key, part in value.items() if key != "_OTHER"}
+        parts = {names.get(str(key).upper(), str(key)): part for key, part in value.items() if key != "_OTHER"}
         return cls(value.get("_OTHER", 0), **parts)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from osgp.wire.fields import Spec
 from osgp.wire.nodes import Items
 from osgp.wire.struct import Struct
 
-__all__ = ["from_json", "to_json", "value_to_json"]
+__all__ = ["from_json", "to_json", "value_from_json", "value_to_json"]
 
 S = TypeVar("S", bound=Struct)
 
@@ -79,6 +79,15 @@ def from_json(struct: type[S], value: Any) -> S:
             setattr(instance, name, Items(getattr(instance, name) or [], gaps[spec.orig.upper()]))
     instance._rest = rest
     return instance
+
+
+def value_from_json(spec: Spec, value: Any, *, many: bool) -> Any:
+    """One field's value, or a list of them (``many``); values that are already Python values pass. Raises BadValue."""
+    if many:
+        return [value_from_json(spec, item, many=False) for item in value]
+    if isinstance(value, (Struct, bytes)) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        return value
+    return _read_one(Struct, spec, value)
 
 
 def _read(struct: type[Struct], spec: Spec, value: Any) -> Any:

@@ -91,7 +91,7 @@ class StructMeta(type):
         namespace["specs"] = specs
         namespace["declared"] = declared
         given = {option: options.pop(option) for option in _OPTIONS if option in options}
-        inherited = next((base.about for base in bases if isinstance(getattr(base, "about", None), About)), About())
+        inherited = next((base.about for base in bases if isinstance(base, StructMeta)), About())
         namespace["about"] = replace(inherited, **given)
         return super().__new__(mcls, name, bases, namespace, **options)
 

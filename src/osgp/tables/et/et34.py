@@ -37,8 +37,8 @@ class ET34(
             """Hour bits in the time stamp."""
 
             start_bit: int = bit(0, 5, default=0, doc="1-based start bit")
-            bit_count: int = bit(
-                5, 3, default=0, doc="number of bits; 0 = default locator (4-byte value 9/5, 6-byte value 17/5)"
+            bits_used: int = bit(
+                5, 3, orig="BIT_COUNT", default=0, doc="number of bits; 0 = default locator (4-byte value 9/5, 6-byte value 17/5)"
             )
 
         hour_locator: HourLocator = f.bits(HourLocator, vci="H", doc="hour bits in the time stamp")
@@ -47,8 +47,8 @@ class ET34(
             """Minute bits in the time stamp."""
 
             start_bit: int = bit(0, 5, default=0, doc="1-based start bit")
-            bit_count: int = bit(
-                5, 3, default=0, doc="number of bits; 0 = default (4-byte value 1/6, 6-byte value 9/6)"
+            bits_used: int = bit(
+                5, 3, orig="BIT_COUNT", default=0, doc="number of bits; 0 = default (4-byte value 1/6, 6-byte value 9/6)"
             )
 
         minute_locator: MinuteLocator = f.bits(MinuteLocator, vci="H", doc="minute bits in the time stamp")

@@ -1,0 +1,160 @@
+"""The planner: which full and partial reads answer a set of paths with the fewest bytes on the line.
+
+For each table the wanted byte ranges are sorted; a dynamic programme over them (O(n²) for n ranges, tens at most) finds the
+cheapest grouping into partial reads, and a full read replaces them where that is cheaper. Grouping neighbours is enough: a
+read that spans two ranges carries everything between them, so an optimal set of reads never interleaves. What a read costs
+is the door's affair (``DoorCosts``). It never reads what was not asked unless that saves bytes. Project choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from osgp.tables.access import DoorCosts
+from osgp.tables.query import Query, locate
+from osgp.tables.table import Table, table_name
+from osgp.wire import Context, layout_of
+from osgp.wire.errors import DecodeError
+from osgp.wire.layout import Span
+
+__all__ = ["Plan", "PlannedRead", "Wanted", "plan", "plan_ranges", "read_cost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A query with its place: ``span`` None means that the whole table is needed."""
+
+    query: Query
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRead:
+    """One read: ``count`` None is a full read. ``wire_bytes`` and ``exchanges`` as the door charges them; ``why`` for people."""
+
+    table: int
+    offset: int
+    count: int | None
+    wire_bytes: int
+    exchanges: int
+    serves: tuple[str, ...] = ()
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        return table_name(self.table)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The reads for a set of queries, in the order they are sent."""
+
+    reads: list[PlannedRead] = field(default_factory=list)
+    costs: DoorCosts | None = None
+
+    @property
+    def wire_bytes(self) -> int:
+        return sum(read.wire_bytes for read in self.reads)
+
+    @property
+    def exchanges(self) -> int:
+        return sum(read.exchanges for read in self.reads)
+
+    @property
+    def airtime_s(self) -> float:
+        """Estimated seconds on the line."""
+        return 0.0 if self.costs is None else self.costs.airtime_s(self.wire_bytes, self.exchanges)
+
+
+def read_cost(costs: DoorCosts, size: int, *, full: bool) -> tuple[int, int]:
+    """(bytes on the wire, exchanges) of reading ``size`` bytes; more than ``max_read`` takes several partial reads."""
+    if size <= costs.max_read:
+        return costs.read_bytes(size, full=full), 1
+    whole, rest = divmod(size, costs.max_read)
+    total = whole * costs.read_bytes(costs.max_read, full=False)
+    if rest:
+        total += costs.read_bytes(rest, full=False)
+    return total, whole + bool(rest)
+
+
+def plan_ranges(ranges: Sequence[tuple[int, int]], costs: DoorCosts) -> list[tuple[int, int]]:
+    """The cheapest partial reads (offset, count) that cover byte ranges (offset, size) of one table."""
+    wanted = sorted({(offset, size) for offset, size in ranges if size > 0})
+    if not wanted:
+        return []
+    ends: list[int] = []
+    furthest = 0
+    for offset, size in wanted:
+        furthest = max(furthest, offset + size)
+        ends.append(furthest)
+    count = len(wanted)
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]
+    for last in range(1, count + 1):
+        options = []
+        for first in range(last):
+            start = wanted[first][0]
+            if first and ends[first - 1] > start:
+                continue  # ranges overlap: a cut here would read bytes twice
+            wire, exchanges = read_cost(costs, ends[last - 1] - start, full=False)
+            options.append((best[first][0] + wire, best[first][1] + exchanges, first))
+        best.append(min(options))
+    reads: list[tuple[int, int]] = []
+    last = count
+    while last:
+        first = best[last][2]
+        start = wanted[first][0]
+        reads.append((start, ends[last - 1] - start))
+        last = first
+    return reads[::-1]
+
+
+def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
+    """The reads that answer all queries. Sizes of whole tables come from ``context``; unknown ones are read in full.
+
+    The cost of a full read of unknown size counts the bytes asked for only (it must be read anyway).
+    """
+    by_table: dict[type[Table], list[Wanted]] = {}
+    for item in wanted:
+        by_table.setdefault(item.query.table, []).append(item)
+    result = Plan(costs=costs)
+    for declared, items in by_table.items():
+        size = table_size(declared, context)
+        names = tuple(item.query.text for item in items)
+        if any(item.span is None for item in items):
+            wire, exchanges = read_cost(costs, size or 0, full=True)
+            why = "all of it is asked for" if any(not i.query.path for i in items) else "its layout depends on its own bytes"
+            result.reads.append(PlannedRead(declared.number, 0, None, wire, exchanges, names, why))
+            continue
+        spans = [item.span for item in items if item.span is not None]
+        parts = plan_ranges([(span.offset, span.size) for span in spans], costs)
+        costed = [read_cost(costs, count, full=False) for _, count in parts]
+        total = sum(wire for wire, _ in costed)
+        if size is not None and size <= costs.max_read:
+            wire, exchanges = read_cost(costs, size, full=True)
+            if wire <= total:
+                why = f"a full read ({wire} bytes) costs no more than {len(parts)} partial reads ({total} bytes)"
+                result.reads.append(PlannedRead(declared.number, 0, None, wire, exchanges, names, why))
+                continue
+        for (offset, count), (wire, exchanges) in zip(parts, costed):
+            inside = [i for i in items if i.span is not None and offset <= i.span.offset < offset + count]
+            asked = len({byte for i in inside if i.span for byte in range(i.span.offset, i.span.offset + i.span.size)})
+            why = "exactly what was asked"
+            if asked < count:
+                why = f"{count - asked} bytes between the fields cost less than another request"
+            served = tuple(item.query.text for item in inside)
+            result.reads.append(PlannedRead(declared.number, offset, count, wire, exchanges, served, why))
+    return result
+
+
+def table_size(declared: type[Table], context: Context) -> int | None:
+    """Bytes of a table if the context tells, else None."""
+    try:
+        return layout_of(declared, context).size
+    except DecodeError:
+        return None
+
+
+def want(queries: Iterable[Query], context: Context) -> list[Wanted]:
+    """Locate queries. Raises ConfigError and MissingTable as ``locate`` does."""
+    return [Wanted(query, locate(query, context)) for query in queries]
