@@ -126,11 +126,23 @@ class Recorder:
             parent = self.stack[-1]
             parent.children[parent.children.index(node)] = only
 
-    def drop(self) -> None:
-        """Forget the entry that was begun but does not fit."""
-        node = self.stack.pop()
-        self.specs.pop()
-        self.stack[-1].children.remove(node)
+    def mark(self) -> tuple[int, int]:
+        """A state to come back to."""
+        return len(self.stack), len(self.stack[-1].children)
+
+    def forget(self, mark: tuple[int, int]) -> None:
+        """Drop what was recorded since ``mark``: it was begun but does not fit."""
+        del self.stack[mark[0] :]
+        del self.specs[mark[0] :]
+        del self.stack[-1].children[mark[1] :]
+
+    def rest(self, pos: int, end: int) -> None:
+        """Bytes of an entry beyond its declared fields."""
+        raw = self.data[pos:end]
+        node = ExplainNode(
+            "_rest", "", "binary", pos, end - pos, raw=raw, value=raw.hex(), doc="bytes beyond the declared ones"
+        )
+        self.stack[-1].children.append(node)
 
     def leaf(self, spec: Spec, kind: Kind, pos: int, size: int, value: Any) -> None:
         node = ExplainNode(

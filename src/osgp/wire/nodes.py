@@ -226,6 +226,7 @@ class RecordNode(Node):
                     if pos >= end and place >= self.tail:
                         stopped = True
                     else:
+                        mark = None if run.recorder is None else run.recorder.mark()
                         named = run.recorder if isinstance(node, (RecordNode, UnionNode)) else None
                         if named is not None:
                             named.enter(node.spec, pos, None)
@@ -235,16 +236,25 @@ class RecordNode(Node):
                             if not cut:
                                 raise
                             stopped = True
-                        if named is not None:
-                            named.leave(pos, value)
+                            if run.recorder is not None and mark is not None:
+                                run.recorder.forget(mark)
+                        else:
+                            if named is not None:
+                                named.leave(pos, value)
                 setattr(instance, name, value)
             instance._rest = run.data[pos:end] if cut else b""
+            if cut and pos < end and run.recorder is not None:
+                run.recorder.rest(pos, end)
             return instance, (end if cut else pos)
         finally:
             run.stack.pop()
             run.index = index
 
     def encode(self, run: Run, value: Any, out: bytearray) -> None:
+        self.encode_within(run, value, out, cut=False)
+
+    def encode_within(self, run: Run, value: Any, out: bytearray, *, cut: bool) -> None:
+        """``cut``: the first absent field ends the record, as its stride did when it was read."""
         if not isinstance(value, self.struct):
             raise self._bad(run, f"a {self.struct.__name__} is needed, not {type(value).__name__}")
         run.stack.append((self.struct, value))
@@ -256,7 +266,7 @@ class RecordNode(Node):
                 if node is None or (when is not None and not run.number(when)):
                     continue
                 part = getattr(value, name)
-                if part is None and (place >= self.tail or value._rest):
+                if part is None and (place >= self.tail or cut):
                     break
                 node.encode(run, part, out)
             out += value._rest
@@ -352,12 +362,12 @@ class ArrayNode(Node):
                 if self._starts_with_zero(run, pos, limit):
                     break
                 before = pos
+                mark = None if run.recorder is None else run.recorder.mark()
                 try:
                     value, pos = self._item(run, pos, limit, len(items))
                 except Truncated:
-                    if run.recorder is not None:
-                        run.recorder.drop()
-                    pos = before
+                    if run.recorder is not None and mark is not None:
+                        run.recorder.forget(mark)
                     break
                 items.append(value)
                 if pos == before:
@@ -388,7 +398,10 @@ class ArrayNode(Node):
             for number, item in enumerate(value):
                 run.index = number
                 before = len(out)
-                self.item.encode(run, item, out)
+                if self.stride is not None and isinstance(self.item, RecordNode):
+                    self.item.encode_within(run, item, out, cut=True)
+                else:
+                    self.item.encode(run, item, out)
                 if self.stride is not None:
                     width = max(0, run.number(self.stride))
                     if len(out) - before > width:
