@@ -85,7 +85,10 @@ class Context:
         return 0
 
     def lookup(self, table: type[Struct], path: tuple[Any, ...]) -> int:
-        """The integer at a path of another table. Raises MissingTable if neither table nor override is at hand."""
+        """The integer at a path of another table. Raises MissingTable if neither table nor override is at hand.
+
+        Where a table is known by overrides alone, its other fields count as 0 (project choice).
+        """
         if self.overrides:
             text = table.__name__.lower()
             for part in path:
@@ -95,6 +98,8 @@ class Context:
                 found = self.overrides.get(text.replace("[0]", "").lower())
             if found is not None:
                 return found
+            if table not in self.raw and any(key.startswith(f"{table.__name__.lower()}.") for key in self.overrides):
+                return 0
         value = self.table(table)
         for part in path:
             if value is None:

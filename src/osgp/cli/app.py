@@ -1,0 +1,32 @@
+"""The command tree: names, help and lazy loading."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App, CycloptsError
+
+import osgp
+from osgp.cli.output import EXIT_USE, guarded, stderr
+
+app = App(
+    name="osgp",
+    help="Open Smart Grid Protocol: read, collect, simulate and explain smart meters.",
+    version=osgp.__version__,
+)
+app.command("osgp.cli.tables:app", name="tables")
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run a command line; our errors become words and an exit status."""
+
+    def go() -> None:
+        tokens = sys.argv[1:] if arguments is None else arguments
+        try:
+            app(tokens, exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            stderr.print(f"error: {error}", markup=False)
+            stderr.print("  hint: osgp --help lists the commands; osgp COMMAND --help its options")
+            raise SystemExit(EXIT_USE) from error
+
+    guarded(go)
