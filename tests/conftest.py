@@ -1,4 +1,4 @@
-"""What every test may use. Servers, meters and stores are made by the tests that need them, on a free port of 127.0.0.1."""
+"""What every test may use. Servers, meters and stores belong to the tests that need them, on a free port."""
 
 from __future__ import annotations
 
