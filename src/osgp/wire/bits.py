@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, Self
 
 from osgp.wire.errors import BadValue
 from osgp.wire.firmware import Since
@@ -67,7 +67,6 @@ class bits_class:  # a namespace, so that ``fields`` can use ``bit`` while expor
     bit = staticmethod(bit)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(bit,))
 class Bits(int):
     """Base of all bit words; subclasses give ``size`` in bytes."""
 
