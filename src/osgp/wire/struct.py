@@ -67,7 +67,11 @@ class About:
     ),
 )
 class StructMeta(type):
-    """Turns the fields of a class body into slots and keeps their declarations in ``specs``."""
+    """Turns the fields of a class body into slots and keeps their declarations in ``specs``.
+
+    Options of the class line: those of ``About``; ``byte_order`` is the spelling of ``order`` for type checkers, which take
+    the latter for dataclasses' own option.
+    """
 
     specs: dict[str, Spec]
     declared: dict[str, Field]
@@ -90,6 +94,10 @@ class StructMeta(type):
         namespace["__slots__"] = (*own, *namespace.get("__slots__", ()))
         namespace["specs"] = specs
         namespace["declared"] = declared
+        if "byte_order" in options:  # the spelling for checkers, to whom ``order`` is dataclass_transform's own word
+            options["order"] = options.pop("byte_order")
+        if "byte_order" in options:
+            options["order"] = options.pop("byte_order")
         given = {option: options.pop(option) for option in _OPTIONS if option in options}
         inherited = next((base.about for base in bases if isinstance(base, StructMeta)), About())
         namespace["about"] = replace(inherited, **given)
@@ -106,7 +114,6 @@ class Struct(metaclass=StructMeta):
     specs: ClassVar[dict[str, Spec]]
     declared: ClassVar[dict[str, Field]]
     about: ClassVar[About]
-    _rest: bytes
 
     def __init__(self, **values: Any) -> None:
         for name, spec in self.specs.items():
@@ -118,7 +125,7 @@ class Struct(metaclass=StructMeta):
                 setattr(self, name, spec.default)
             else:
                 setattr(self, name, None)
-        self._rest = values.pop("_rest", b"")
+        self._rest: bytes = values.pop("_rest", b"")  # declared here: in the class body checkers would make it a parameter
         if values:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(values)}")
 
