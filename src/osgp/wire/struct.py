@@ -96,8 +96,6 @@ class StructMeta(type):
         namespace["declared"] = declared
         if "byte_order" in options:  # the spelling for checkers, to whom ``order`` is dataclass_transform's own word
             options["order"] = options.pop("byte_order")
-        if "byte_order" in options:
-            options["order"] = options.pop("byte_order")
         given = {option: options.pop(option) for option in _OPTIONS if option in options}
         inherited = next((base.about for base in bases if isinstance(base, StructMeta)), About())
         namespace["about"] = replace(inherited, **given)
