@@ -55,8 +55,8 @@ class TlsServer(TlsSide):
         return self._identity
 
     def _take_client_hello(self, raw: bytes, body: bytes) -> None:
-        self._end_of_flight()
         hello = ClientHello.decode(body)
+        self._end_of_flight()
         if hello.version < TLS_1_2:
             if FALLBACK_SCSV in hello.suites:
                 raise Refusal(Alert.INAPPROPRIATE_FALLBACK, "the client was made to fall back to an older TLS version")
@@ -88,8 +88,8 @@ class TlsServer(TlsSide):
         self._state = State.CLIENT_KEY_EXCHANGE
 
     def _take_client_key_exchange(self, raw: bytes, body: bytes) -> None:
-        self._end_of_flight()
         identity = ClientKeyExchange.decode(body).identity
+        self._end_of_flight()
         psk = self._lookup(identity)
         if psk is None:
             raise Refusal(
