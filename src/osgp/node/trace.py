@@ -100,15 +100,10 @@ class _Mask:
             return data[:1] + bytes([_HIDDEN]) * 20
         out = bytearray()
         for byte in data:
-            if self._hide:
-                self._hide -= 1
-                out.append(_HIDDEN)
-                continue
-            out.append(byte)
+            out.append(_HIDDEN if self._hide else byte)
             self._window = (self._window + bytes([byte]))[-9:]
-            self._hide = self._secret_after(self._window)
-            if self._hide:
-                self._window = b""
+            # Headers count in hidden bytes, too: what was taken for a secret may have been noise before a real one.
+            self._hide = max(self._hide - 1, self._secret_after(self._window), 0)
         return bytes(out)
 
     def _secret_after(self, seen: bytes) -> int:
@@ -121,7 +116,7 @@ class _Mask:
             length = int.from_bytes(packet[4:6], "big")
             if back == 6:
                 if first:
-                    self._in_secret = False
+                    self._in_secret = self._in_secret and self._hide > 0
                 elif self._in_secret:
                     return length + 2
             elif first and self._is_secret(packet, length):

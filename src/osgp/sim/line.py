@@ -178,8 +178,11 @@ class SimLine:
         self.baud = baud
 
     async def close(self) -> None:
-        self._closed = True
-        self._cut()
+        """What was sent before still arrives; then the other end hears that the line is gone."""
+        self._closed = self._gone = True
+        self._news.set()
+        loop = asyncio.get_running_loop()
+        loop.call_at(max(self._free_at, loop.time()), self._cut)
 
 
 def line_pair(
