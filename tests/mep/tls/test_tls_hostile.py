@@ -518,7 +518,8 @@ def test_every_attack_is_refused(
     for secret in peer.secrets:
         assert secret.hex() not in told
         assert repr(secret)[2:-1] not in told
-    assert getattr(side, "_master", b"") == b""
+    assert side._psk == side._master == b""
+    assert side._read is side._write is side._next_read is side._next_write is None
 
 
 def test_the_table_is_long_enough_to_mean_something() -> None:

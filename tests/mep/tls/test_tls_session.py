@@ -386,4 +386,4 @@ def test_keys_are_in_no_repr_and_gone_after_the_end() -> None:
     for side in (client, server):
         side.close()
         assert side._read is side._write is None
-        assert side._master == b""
+        assert side._psk == side._master == b""

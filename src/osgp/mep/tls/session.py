@@ -104,6 +104,7 @@ class TlsSide:
         self._next_write: RecordCipher | None = None
         self._client_random = b""
         self._server_random = b""
+        self._psk = b""
         self._master = b""
         self._ignored = 0
         self._alert: Alert | None = None
@@ -333,7 +334,7 @@ class TlsSide:
         self._send_message(HandshakeType.FINISHED, self._verify_data(of_client=self._is_client))
 
     def _establish(self) -> None:
-        self._master = b""
+        self._psk = self._master = b""
         self._state = State.ESTABLISHED
 
     def _protect(self, kind: ContentType, plain: bytes) -> bytes:
@@ -360,7 +361,7 @@ class TlsSide:
                 pass  # No record number is left for it: the peer will notice by our silence.
         self._state = state
         self._read = self._write = self._next_read = self._next_write = None
-        self._master = b""
+        self._psk = self._master = b""
         self._records.clear()
         self._message.clear()
 
