@@ -139,8 +139,7 @@ class MepTables:
         return data
 
     async def read(self, table: int) -> bytes:
-        """All bytes of a table: one full read, or partial reads if it is larger than one answer (and its size known).
-        """
+        """All bytes of a table: one full read, or partial reads if it is larger than one answer (and its size known)."""
         size = self.size_of(table) if self.size_of is not None else None
         if size is not None and (self.chunked_reads or size > self._costs.max_read):
             return await self.read_part(table, 0, size)
@@ -190,13 +189,11 @@ class MepTables:
             if found != data:
                 raise RemoteProtocolError(
                     f"{doing}: acknowledged, but it reads back differently",
-                    hint="somebody forged the answer, or the device changes these bytes itself (then: confirm_writes
-                    off)",
+                    hint="somebody forged the answer, or the device changes these bytes itself (confirm_writes=False)",
                 )
 
     def _edge(self, message: int) -> bool:
-        """Whether a request of so many bytes ends on a digest block, where two readings of the guide differ (p. 250).
-        """
+        """Whether a request of so many bytes ends on a digest block, where two readings of the guide differ (p. 250)."""
         return not self.tls and (message + 4) % 192 == 0
 
     def _pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -238,9 +235,9 @@ class MepTables:
             break
         found = await self._await_response(procedure, psn, again)
         if found is None:
+            where = table_name(self.response_table)
             raise doubt or NoAnswer(
-                f"{procedure_name(procedure)} was ordered, but no response to it appeared in
-                {table_name(self.response_table)}",
+                f"{procedure_name(procedure)} was ordered, but no response to it appeared in {where}",
                 hint="the port may answer in another table (BT08, ET59, ET85): look for it with find_port",
             )
         return found

@@ -177,8 +177,8 @@ async def register(
         if handle and status == _ET14_MEP_UP:
             return Registration(port, handle, new=True)
         await tables.sleep(_POLL_S)
-    raise RemoteProtocolError("the meter has not taken the registration up", hint="look at ET14 and ET97, and try
-    later")
+    hint = "look at ET14 and ET97, and try later"
+    raise RemoteProtocolError("the meter has not taken the registration up", hint=hint)
 
 
 async def _status(tables: MepTables, port: Port) -> tuple[int, int]:
