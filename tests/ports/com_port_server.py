@@ -16,8 +16,9 @@ BINARY, GO_AHEAD, COM_PORT = 0, 3, 44
 class ComPortServer:
     """``accepts``: False refuses COM-PORT-OPTION, as a plain telnet server does. Its attributes hold what clients set."""
 
-    def __init__(self, *, accepts: bool = True) -> None:
+    def __init__(self, *, accepts: bool = True, confirms_masks: bool = True) -> None:
         self.accepts = accepts
+        self.confirms_masks = confirms_masks
         self.bauds: list[int] = []
         self.settings: dict[str, int] = {}
         self.controls: list[int] = []
@@ -83,6 +84,8 @@ class ComPortServer:
             self.settings[{2: "size", 3: "parity", 4: "stop"}[command]] = value[0]
         elif command == 5:
             self.controls.append(value[0])
+        elif command in (10, 11) and not self.confirms_masks:
+            return
         answer = bytes([COM_PORT, command + 100]) + value
         writer.write(bytes([IAC, SB]) + answer.replace(b"\xff", b"\xff\xff") + bytes([IAC, SE]))
 

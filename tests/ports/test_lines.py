@@ -343,6 +343,20 @@ def test_a_raw_server_does_not_answer_rfc2217(blocking: bool) -> None:
         asyncio.run(main())
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_server_that_confirms_no_masks_is_named_as_the_likely_cause(blocking: bool, beside: Any) -> None:
+    server = ComPortServer(confirms_masks=False)
+    port = beside(server.start())
+
+    async def main() -> None:
+        with pytest.raises(NoAnswer) as caught:
+            await open_line(f"rfc2217 127.0.0.1:{port}", blocking=blocking, options={"connect_timeout_s": 0.2})
+        assert "pyserial" in caught.value.hint
+
+    asyncio.run(main())
+    beside(server.stop())
+
+
 def test_without_the_serial_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "serialx", None)
     with pytest.raises(ConfigError) as caught:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osgp.crypto.keys import Key
-from osgp.headend import vault as module
-from osgp.headend.vault import Vault, default_vault_path, read_passphrase, resolve_key
+from osgp.ports import vault as module
+from osgp.ports.vault import Vault, default_vault_path, read_passphrase, resolve_key
 from osgp.wire.errors import BadDigest, ConfigError, Error, NoKey, StoreError
 
 CHEAP = {"memory_kib": 64, "iterations": 1, "lanes": 1}

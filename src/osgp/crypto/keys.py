@@ -110,7 +110,7 @@ class Key:
         return self
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("a key is not pickled: keep it in a vault (osgp.headend.vault)")
+        raise TypeError("a key is not pickled: keep it in a vault (osgp.ports.vault)")
 
 
 def default_key(key: Key) -> str:
