@@ -75,7 +75,8 @@ def opening_error(name: str, address: str, error: Exception, *, serial: bool) ->
     if isinstance(error, TimeoutError):
         return NoAnswer(
             f"{name} did not answer in time",
-            hint="Is the host up and the port right? A server of raw TCP does not answer RFC 2217: then use tcp.",
+            hint="Is the host up and the port right? Raw TCP servers, and RFC 2217 servers made with pyserial (which leave "
+            "the state masks unconfirmed), keep an rfc2217 client waiting: use tcp with them.",
         )
     if code in _NO_WAY:
         return PortClosed(f"{name} cannot be reached: {_reason(error)}", hint="Check the network and the address.")

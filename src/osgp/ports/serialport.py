@@ -1,4 +1,8 @@
-"""What both faces of a serial line share: the library, its address form and its settings."""
+"""What both faces of a serial line share: the library, its address form and its settings.
+
+RFC 2217 is the library's own client. Observed with serialx 1.15: it waits for the server to confirm the masks of modem
+and line state, as the RFC asks; servers made with pyserial's ``PortManager`` never do, so that opening times out there.
+"""
 
 from __future__ import annotations
 
