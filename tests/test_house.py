@@ -362,8 +362,8 @@ def tracked_files() -> list[Path]:
 
 def test_no_file_tells_on_the_machine_it_was_made_on() -> None:
     # Put together here so that this file does not find itself. /dev and /etc mean the same on every machine.
-    homes = "|".join(("wo" + "rk", "ro" + "ot", "ho" + "me", "Us" + "ers"))
-    pattern = re.compile(rf"(?<![\w.:/~$}}>-])/(?:{homes})/\w|[A-Z]:\\+Us" + r"ers\\")
+    homes = "|".join(("w" + "ork", "r" + "oot", "h" + "ome", "U" + "sers"))
+    pattern = re.compile(rf"(?<![\w.:/~$}}>-])/(?:{homes})/\w|[A-Z]:\\+U" + r"sers\\")
     assert pattern.search(" /ho" + "me/someone")
     assert not pattern.search("https://example.org/ho" + "me/page")
     bad = []
