@@ -39,6 +39,9 @@ class ComPortServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        agreed: set[tuple[int, int]] = (
+            set()
+        )  # an option that is in force is not answered again (RFC 854), or it never ends
         try:
             while True:
                 byte = (await reader.readexactly(1))[0]
@@ -51,6 +54,9 @@ class ComPortServer:
                 elif command in (DO, DONT, WILL, WONT):
                     option = (await reader.readexactly(1))[0]
                     known = option in (BINARY, GO_AHEAD) or (option == COM_PORT and self.accepts)
+                    if (command, option) in agreed:
+                        continue
+                    agreed.add((command, option))
                     if command == WILL:
                         writer.write(bytes([IAC, DO if known else DONT, option]))
                     elif command == DO:
