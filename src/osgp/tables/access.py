@@ -26,7 +26,8 @@ class DoorCosts:
 
     ``full_read_overhead`` and ``part_read_overhead``: everything but the table bytes for one exchange (request, answer,
     headers, digests, acknowledgements). ``packet_data``/``packet_overhead``: an answer longer than ``packet_data`` needs
-    further packets that cost ``packet_overhead`` each (0: never). ``max_read``/``max_write``: table bytes in one exchange.
+    further packets that cost ``packet_overhead`` each (0: never); ``packet_head``: bytes of an answer that are not the
+    table's but fill its packets too. ``max_read``/``max_write``: table bytes in one exchange.
     ``byte_s``: seconds per byte; ``exchange_s``: turn-round and think time of one exchange.
     """
 
@@ -39,6 +40,7 @@ class DoorCosts:
     max_write: int
     packet_data: int = 0
     packet_overhead: int = 0
+    packet_head: int = 0
     byte_s: float = 10 / 9600
     exchange_s: float = 0.1
 
@@ -46,8 +48,9 @@ class DoorCosts:
         """Bytes on the wire for one read of ``size`` table bytes (``size`` ≤ ``max_read``). O(1)."""
         overhead = self.full_read_overhead if full else self.part_read_overhead
         extra = 0
-        if self.packet_data and size > self.packet_data:
-            extra = -(-(size - self.packet_data) // self.packet_data) * self.packet_overhead
+        filled = size + self.packet_head
+        if self.packet_data and filled > self.packet_data:
+            extra = (-(-filled // self.packet_data) - 1) * self.packet_overhead
         return overhead + size + extra
 
     def airtime_s(self, wire_bytes: int, exchanges: int) -> float:
