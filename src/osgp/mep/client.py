@@ -60,6 +60,7 @@ _MAX_HANDSHAKES = 3
 _MAX_DATA_IN_EVENT = 64
 _MAX_EVENTS = 1000
 _JUMP = 25
+_PIECE = 117
 
 
 class PossiblyExecuted(NoAnswer):
@@ -142,6 +143,7 @@ class MepClient:
         self._random_bytes = random_bytes
         self.baud = baud
         self.timeout_s = timeout_s
+        self.gap_s = gap_s
         self.interval_s = interval_s
         self.retries = retries
         self._known = sequence is not None
@@ -248,6 +250,8 @@ class MepClient:
             return b""
         out, self._out = self._out, b""
         self._reader.clear()
+        # Lines that deliver in pieces (TCP, USB) show a paced answer as gaps of a whole piece and its pause.
+        self._reader.gap_s = self.gap_s + self._air(_PIECE)
         self._next_free = now + self.interval_s
         self._wait_until = now + self._air(len(out)) + self.timeout_s
         self.bytes_sent += len(out)
