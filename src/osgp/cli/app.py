@@ -14,6 +14,11 @@ app = App(
     help="Open Smart Grid Protocol: read, collect, simulate and explain smart meters.",
     version=osgp.__version__,
 )
+for _name in ("read", "query", "write", "run", "profile", "events", "clone"):
+    app.command(f"osgp.cli.device:{_name}", name=_name)
+app.command("osgp.cli.bench:bench", name="bench")
+app.command("osgp.cli.decode:decode", name="decode")
+app.command("osgp.cli.keys:app", name="keys")
 app.command("osgp.cli.tables:app", name="tables")
 
 

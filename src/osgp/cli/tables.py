@@ -16,7 +16,7 @@ from osgp.tables.registry import all_procedures, all_tables, load_directory, tab
 from osgp.tables.table import Access, Procedure, Table, number_of, procedure_name, table_name
 from osgp.wire import MANY, Bits, Context, Firmware, dependencies, layout_of
 from osgp.wire.errors import BadValue, ConfigError, DecodeError
-from osgp.wire.expr import Unresolved, references
+from osgp.wire.expr import Unresolved
 from osgp.wire.fields import Spec
 
 app = App(name="tables", help="The catalogue of tables and procedures; decode and encode table bytes.")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 
 from osgp.tables.access import ProcedureResult, TableAccess, run_sync
 from osgp.tables.bt.bt01 import BT01
+from osgp.tables.energyunit import read_energy_unit
 from osgp.tables.et.et04 import ET04
 from osgp.tables.image import context_of
 from osgp.tables.logs import LogEntry, log_reader
@@ -24,7 +25,7 @@ from osgp.tables.query import Query, is_query, locate, parse_query
 from osgp.tables.registry import find_procedure, procedure, table
 from osgp.tables.services import NotInConfiguration
 from osgp.tables.table import COMMON_RESULTS, Table, procedure_name
-from osgp.wire import Context, dependencies, layout_of
+from osgp.wire import Context, Struct, dependencies, layout_of
 from osgp.wire.errors import BadValue, ConfigError, ResponseError
 
 __all__ = ["Device", "QueryPlan", "Reading", "SyncDevice"]
@@ -33,6 +34,9 @@ T = TypeVar("T", bound=Table)
 
 _STAND_INS = {21: 20, 71: 70}
 """Firmware 2.0x/2.10 has no BT21 and BT71: BT20 and BT70 say the same there (optical guide p. 24)."""
+
+_CONSTANT = ("dimension", "actual")
+"""Tables of these roles hold still between reconfigurations, so a copy that was read before will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Device:
         self._base = base
         self._known: dict[int, bytes] = dict(dimensions or {})
         self._context: Context | None = None
+        self._energy_unit: int | None = None
+        self._refused: set[int] = set()
         self._close = close
 
     async def close(self) -> None:
@@ -106,12 +112,17 @@ class Device:
     def context(self) -> Context:
         """What is known of the device's dimensions and firmware."""
         if self._context is None:
-            self._context = context_of(self._known, self._base)
+            context = context_of(self._known, self._base)
+            if self._energy_unit is not None:
+                context = context.with_values(energy_reg_unit=self._energy_unit)
+            self._context = context
         return self._context
 
     def forget(self) -> None:
         """Drop all dimensions; they are read again when needed."""
         self._known.clear()
+        self._refused.clear()
+        self._energy_unit = None
         self._context = None
 
     async def check_configuration(self) -> bool:
@@ -147,7 +158,7 @@ class Device:
         """Numbers of the tables whose contents the layouts depend on, in the order they must be read."""
         found: dict[int, None] = {}
 
-        def add(one: type[Any]) -> None:
+        def add(one: type[Struct]) -> None:
             for needed in sorted(dependencies(one), key=lambda each: getattr(each, "number", -1)):
                 add(needed)
                 found[needed.number] = None  # type: ignore[attr-defined]  # dependencies of tables are tables
@@ -165,32 +176,35 @@ class Device:
 
     # --- reading
 
-    def _ask(self, name: str) -> tuple[_Asked | None, tuple[type[Table], ...]]:
-        """The query behind a name, or the tables that must be known first."""
+    async def _ask(self, name: str) -> _Asked:
+        """The query behind a name. A measurement's place may depend on tables, which are read first."""
         if is_query(name):
-            return _Asked(name, parse_query(name)), ()
+            return _Asked(name, parse_query(name))
         measurement = find_measurement(name)
-        missing = tuple(needed for needed in measurement.requires if needed.number not in self._known)
-        if missing:
-            return None, missing
+        for needed in measurement.requires:
+            if needed.number not in self._known:
+                await self.knows(needed)
+        for needed in measurement.helpful:
+            await self._try_to_learn(needed)
+        if measurement.energy and self._energy_unit is None:
+            self._energy_unit = await read_energy_unit(self)
+            self._context = None
         place = measurement.place(self.context)
         path = f"{place.table.__name__}.{place.path}" if place.path else place.table.__name__
         query = parse_query(path)
-        return _Asked(name, Query(name, query.table, query.path), place), ()
+        return _Asked(name, Query(name, query.table, query.path), place)
+
+    async def _try_to_learn(self, declared: type[Table]) -> None:
+        """Read a table that helps, once; devices without it and keys that may not read it do without."""
+        if declared.number in self._known or declared.number in self._refused:
+            return
+        try:
+            await self.knows(declared)
+        except ResponseError:
+            self._refused.add(declared.number)
 
     async def _resolve(self, names: Sequence[str]) -> list[_Asked]:
-        asked: list[_Asked] = []
-        for name in names:
-            found, missing = self._ask(name)
-            if found is None:
-                await self._prepare(missing)
-                for needed in missing:
-                    await self._learn(needed.number)
-                found, missing = self._ask(name)
-            if found is None:
-                raise ConfigError(f"{name} cannot be placed on this device")
-            asked.append(found)
-        return asked
+        return [await self._ask(name) for name in names]
 
     async def plan(self, *names: str) -> QueryPlan:
         """The reads that these names will cost, without sending them (dimensions not yet known are read)."""
@@ -250,12 +264,9 @@ class Device:
         """A whole table as its typed object."""
         context = await self._prepare([which])
         raw = self._known.get(which.number)
-        if raw is None or which.number not in self._needed_by_others():
+        if raw is None or which.role not in _CONSTANT:
             raw = await self.access.read(which.number)
         return layout_of(which, context).decode(raw)
-
-    def _needed_by_others(self) -> set[int]:
-        return {number for number in self._known if number >= 0}
 
     async def raw(self, which: int | str) -> bytes:
         """The bytes of a whole table by number or name, declared or not."""
@@ -340,7 +351,7 @@ class Device:
             answer["raw"] = result.data.hex()
         return answer
 
-    async def _prepare_struct(self, struct: type[Any]) -> None:
+    async def _prepare_struct(self, struct: type[Struct]) -> None:
         for needed in dependencies(struct):
             await self._prepare([needed])  # type: ignore[list-item]  # dependencies are tables
             await self._learn(needed.number)  # type: ignore[attr-defined]  # as above
@@ -433,7 +444,7 @@ class SyncDevice:
 
     def get(self, *names: str) -> Any:
         """See ``Device.get``."""
-        return run_sync(self.device.get(*names))  # type: ignore[call-overload,misc]  # the overloads tell one from many
+        return run_sync(self.device.get(*names))
 
     def readings(self, *names: str) -> list[Reading]:
         """See ``Device.readings``."""
