@@ -7,6 +7,7 @@ from osgp.tables.bt.bt61 import BT61
 from osgp.tables.table import Access, Table
 from osgp.wire import INDEX, Bits, Struct, at, bit, env
 from osgp.wire import fields as f
+from osgp.wire.expr import bit as bit_of
 
 __all__ = ["BT62"]
 
@@ -45,13 +46,13 @@ class BT62(
         )
         scalars: list[int] = f.u16(
             count=at(BT61).sets[INDEX].nbr_chns,
-            when=bit(at(BT60).lp_flags, 6 + INDEX) == 1,
+            when=bit_of(at(BT60).lp_flags, 6 + INDEX) == 1,
             vci="H",
             doc="interval scalars",
         )
         divisors: list[int] = f.u16(
             count=at(BT61).sets[INDEX].nbr_chns,
-            when=bit(at(BT60).lp_flags, 6 + INDEX) == 1,
+            when=bit_of(at(BT60).lp_flags, 6 + INDEX) == 1,
             vci="H",
             doc="interval divisors",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from osgp.tables.bt.bt61 import BT61
-from osgp.tables.et.et21 import ET21
 from osgp.tables.table import Access, Table
 from osgp.wire import STime, Struct, at
 from osgp.wire import fields as f
@@ -56,10 +55,7 @@ class BT64(
         intervals: list[Intervals] = f.record(
             Intervals,
             count=at(BT61).sets[0].nbr_blk_ints,
-            stride=at(ET21).sets[0].interval_size,
             doc="interval records",
         )
 
-    blocks: list[Blocks] = f.record(
-        Blocks, count=at(BT61).sets[0].nbr_blks, stride=at(ET21).sets[0].block_size, doc="circular list of blocks"
-    )
+    blocks: list[Blocks] = f.record(Blocks, count=at(BT61).sets[0].nbr_blks, doc="circular list of blocks")
