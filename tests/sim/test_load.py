@@ -113,7 +113,7 @@ def test_panels_move_energy_and_do_not_make_the_house_use_more() -> None:
     assert 0 < total.imported < consumed
     assert all(getattr(total, name) > 0 for name in FLOWS)
     winter, summer = (house.energy(t, t + 30 * 86400).total for t in (epoch(2025, 1, 1), epoch(2025, 6, 1)))
-    assert summer.exported > 5 * winter.exported
+    assert summer.exported > 3 * winter.exported
     assert house.energy(epoch(2025, 6, 1, 22), epoch(2025, 6, 2, 1)).total.exported == 0
 
 

@@ -108,7 +108,9 @@ class Weather:
     def _make_clearness(self, day: int) -> FloatArray:
         minutes = day * MINUTES + np.arange(MINUTES, dtype=np.int64)
         # Cover wanders over half a day; the gaps over minutes, and they matter most when the sky is half covered.
-        cover = 0.5 + 0.5 * smooth(self._cover, minutes, 700)
+        # Central European winters are grey: on average 0.66 of the sky in January, 0.36 in July.
+        grey = 0.15 * math.cos(2.0 * math.pi * (day - 10.0) / _YEAR_DAYS)
+        cover = np.clip(0.51 + grey + 0.5 * smooth(self._cover, minutes, 700), 0.0, 1.0)
         cover = cover * cover * (3.0 - 2.0 * cover)
         gaps = 0.5 + 0.5 * smooth(self._gaps, minutes, 9)
         shade = np.clip(cover + (gaps - 0.5) * 3.0 * cover * (1.0 - cover), 0.0, 1.0)
