@@ -499,10 +499,12 @@ class Link:
         same = 0
         while same < len(data) and same < len(queue) and data[same] == queue[same]:
             same += 1
-        del queue[:same]
-        if same < len(data) and queue:  # no echo any more, or a damaged one: it shows again with the next packet
+        if same < len(data) and same < len(queue):
+            # No echo any more, or a damaged one. The likeness so far may be chance, all packets begin alike: keep the bytes.
             queue.clear()
             self.echo = False
+            return data
+        del queue[:same]
         return data[same:]
 
     def _count(self, what: str) -> None:
