@@ -42,7 +42,7 @@ def bench(
     else:
         print_table(
             "ours against a peer (rates, higher is better)",
-            ["group", "what", "ours>", "peer>", "unit", "ratio>", "floor>", "stretch>", "verdict", "peer"],
+            ["group", "what", "ours>", "peer>", "unit", "ratio>", "goal>", "verdict", "peer"],
             [
                 (
                     row.group,
@@ -51,8 +51,7 @@ def bench(
                     "" if row.peer is None else f"{row.peer:,.0f}",
                     row.unit,
                     "" if row.ratio is None else f"{row.ratio:.2f}",
-                    "" if row.floor is None else f"{row.floor:g}",
-                    "" if row.stretch is None else f"{row.stretch:g}",
+                    " ".join(f"{goal:g}" for goal in (row.floor, row.stretch) if goal is not None),
                     row.verdict,
                     f"{row.peer_name} {row.peer_version}".strip(),
                 )

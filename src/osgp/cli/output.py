@@ -41,7 +41,7 @@ EXIT_NO = 1
 EXIT_USE = 2
 EXIT_SILENCE = 3
 
-console = Console(highlight=False, soft_wrap=False)
+console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 160)
 stderr = Console(stderr=True, highlight=False)
 
 

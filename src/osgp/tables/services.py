@@ -10,6 +10,7 @@ may carry a length. Both are parameters here, so that no door needs a codec of i
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -169,6 +170,9 @@ class PartialWrite:
     count: int | None = None
 
 
+_FULL_READ = struct.Struct(">BHH")
+_PART_READ = struct.Struct(">BHBHH")
+
 Request = FullRead | PartialRead | FullWrite | PartialWrite
 
 
@@ -180,20 +184,20 @@ def table_checksum(data: bytes) -> int:
 def encode_request(request: Request, *, checksum: bool) -> bytes:
     """The message of a request. ``checksum``: True at the optical door, False at MEP. BadValue if a number does not fit."""
     try:
-        match request:
-            case FullRead(table, None):
-                return b"\x30" + table.to_bytes(2, "big")
-            case FullRead(table, int(length)):
-                return b"\x30" + table.to_bytes(2, "big") + length.to_bytes(2, "big")
-            case PartialRead(table, offset, count):
-                return b"\x3f" + table.to_bytes(2, "big") + offset.to_bytes(3, "big") + count.to_bytes(2, "big")
-            case FullWrite(table, data, count):
-                head = b"\x40" + table.to_bytes(2, "big")
-            case PartialWrite(table, offset, data, count):
-                head = b"\x4f" + table.to_bytes(2, "big") + offset.to_bytes(3, "big")
-        head += (len(data) if count is None else count).to_bytes(2, "big") + data
+        if isinstance(request, PartialRead):
+            return _PART_READ.pack(0x3F, request.table, request.offset >> 16, request.offset & 0xFFFF, request.count)
+        if isinstance(request, FullRead):
+            if request.length is None:
+                return b"\x30" + request.table.to_bytes(2, "big")
+            return _FULL_READ.pack(0x30, request.table, request.length)
+        data = request.data
+        if isinstance(request, FullWrite):
+            head = b"\x40" + request.table.to_bytes(2, "big")
+        else:
+            head = b"\x4f" + request.table.to_bytes(2, "big") + request.offset.to_bytes(3, "big")
+        head += (len(data) if request.count is None else request.count).to_bytes(2, "big") + data
         return head + bytes([table_checksum(data)]) if checksum else head
-    except OverflowError as error:
+    except (OverflowError, struct.error) as error:
         raise BadValue(
             f"a table number, offset or count does not fit: {request!r:.80}", floor="tables", struct="Request"
         ) from error

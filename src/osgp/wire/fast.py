@@ -90,6 +90,8 @@ class _Writer:
             raise _Unfit
         count = max(0, node.count)
         item = node.item
+        if count == 0:
+            return "", 0, "[]", f"{self.name(_exactly(0))}({{x}})", True
         if isinstance(item, LeafNode):
             if node.stride is not None and node.stride != item.size:
                 raise _Unfit
