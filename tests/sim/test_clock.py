@@ -27,11 +27,9 @@ def test_a_week_of_timers_passes_without_waiting() -> None:
     async def street() -> tuple[list[int], float]:
         return await asyncio.gather(meter(900), meter(3600), meter(86400)), asyncio.get_running_loop().time()
 
-    before = time.monotonic()
     ticks, ended = run_virtual(street())
     assert ticks == [WEEK_S // 900, WEEK_S // 3600, 7]
     assert ended == WEEK_S
-    assert time.monotonic() - before < 3600  # a week did not pass; how fast it went is for `osgp bench`
 
 
 def ordering(loop: asyncio.AbstractEventLoop) -> list[str]:
@@ -192,16 +190,20 @@ def test_sockets_are_served(speed: float) -> None:
 
 
 def test_a_scaled_clock_stays_in_step_with_the_wall_clock() -> None:
-    async def main() -> float:
-        loop = asyncio.get_running_loop()
-        before = loop.time()
-        real = time.monotonic()
-        await asyncio.sleep(60)
-        passed, took = loop.time() - before, time.monotonic() - real
-        assert passed >= 60
-        return passed / took
+    factor = 3000
 
-    assert run_virtual(main(), speed=3000) == pytest.approx(3000, rel=0.05)
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        # However long the machine pauses us, a reading lies between the readings around it.
+        marks = []
+        for _ in range(2):
+            marks.append((time.monotonic(), loop.time(), time.monotonic()))
+            await asyncio.sleep(60)
+        (before, first, after), (before_2, second, after_2) = marks
+        assert second - first >= 60
+        assert (before_2 - after) * factor - 0.001 <= second - first <= (after_2 - before) * factor + 0.001
+
+    run_virtual(main(), speed=factor)
 
 
 def test_a_thread_holds_the_clock() -> None:
