@@ -1,4 +1,4 @@
-"""BT04 Pending Status (MEP guide p. 257; optical guide p. 10)."""
+"""BT04 Pending Status (MEP guide p. 259; optical guide p. 10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BT04(
     number=4,
     title="Pending Status",
     role="status",
-    source="MEP guide p. 257; optical guide p. 10",
+    source="MEP guide p. 259; optical guide p. 10",
     status="verified",
     access=Access(read=("MBK", "MAK"), write=(), optical_read=("MK", "PK"), nvm_write=False, nvm_read=False),
     notes=(

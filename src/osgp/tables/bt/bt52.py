@@ -25,7 +25,13 @@ class BT52(
     class TimeQual(Bits, size=1):
         """Qualifiers."""
 
-        day_of_week: int = bit(0, 3, vci="M", values={0: "Sunday", 6: "Saturday"}, doc="day of week")
+        day_of_week: int = bit(
+            0,
+            3,
+            vci="M",
+            values={0: "Sunday", 1: "Monday", 2: "Tuesday", 3: "Wednesday", 4: "Thursday", 5: "Friday", 6: "Saturday"},
+            doc="day of week",
+        )
         dst_flag: int = bit(3, 1, vci="M", doc="DST in effect (not applied here)")
         gmt_flag: int = bit(4, 1, vci="F", doc="time is GMT")
         tz_applied: int = bit(5, 1, vci="F", doc="time zone not applied")

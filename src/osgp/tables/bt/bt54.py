@@ -37,7 +37,19 @@ class BT54(
         class Action(Bits, size=1):
             """Calendar action, as RECURR_DATES.ACTION."""
 
-            action: int = bit(0, 5, doc="action code")
+            action: int = bit(
+                0,
+                5,
+                values={
+                    0: "none",
+                    1: "DST on",
+                    2: "DST off",
+                    (3, 14): "select season 0..11 (3..6 before fw 3.50)",
+                    19: "special schedule 0",
+                    20: "special schedule 1",
+                },
+                doc="action code",
+            )
             demand_reset: int = bit(5, 1, doc="demand reset")
             self_read: int = bit(6, 1, doc="self read")
             filler: int = bit(7, 1, doc="unused")

@@ -28,7 +28,13 @@ class BT55(
     class TimeQual(Bits, size=1):
         """Qualifiers."""
 
-        day_of_week: int = bit(0, 3, vci="M", values={0: "Sunday", 6: "Saturday"}, doc="local day of week")
+        day_of_week: int = bit(
+            0,
+            3,
+            vci="M",
+            values={0: "Sunday", 1: "Monday", 2: "Tuesday", 3: "Wednesday", 4: "Thursday", 5: "Friday", 6: "Saturday"},
+            doc="local day of week",
+        )
         dst_flag: int = bit(3, 1, vci="M", doc="DST in effect")
         gmt_flag: int = bit(4, 1, vci="F", doc="not necessarily GMT")
         tz_applied: int = bit(5, 1, vci="F", doc="time zone applied")

@@ -26,7 +26,7 @@ class BT60(
 ):
     """Dimension Load Profile."""
 
-    memory_len: int = f.u32(unit="byte", vci="M", doc="bytes for all sets")
+    memory_len: int = f.u32(unit="byte", vci="M", default="104832 (128K), 233856 (256K)", doc="bytes for all sets")
 
     class LpFlags(Bits, size=2):
         """Options."""

@@ -18,7 +18,7 @@ class BT67(
     source="MEP guide p. 238; optical guide p. 35",
     status="verified",
     access=Access(read=("MBK", "MAK"), write=(), optical_read=("MK", "PK", "RK"), nvm_write=True, nvm_read=True),
-    notes=("Same layout as BT64 with data set index 3.",),
+    notes=("Same layout as BT64 with data set index 3.", "Fw 3.50+, modules 1.20+, only with multiple data sets."),
 ):
     """Load Profile Data, Data Set 4."""
 

@@ -126,7 +126,7 @@ class ET04(
         lp_use_skipped: int = bit(
             3, 1, doc=("1 = stuffed/unpolled/unregistered LP channels get value 0 and status 4 (skipped)")
         )
-        reserved_4: int = bit(4, 4, doc="not listed")
+        unlisted_4: int = bit(4, 4, doc="not listed")
 
     options_71: Options71 = f.bits(Options71, vci="H", doc="option bits")
     neuron_state: int = f.u8(

@@ -37,7 +37,9 @@ class ET09(
     )
     sag1_surge_time: int = f.u8(unit="min", vci="H", doc="minimum duration of sag1/surge; 0 = instantaneous")
     sag1_threshold: int = f.u8(unit="%", vci="H", default=10, doc="percent under rated voltage")
-    surge_threshold: int = f.u8(unit="%", vci="H", default=10, doc="percent over rated voltage")
+    surge_threshold: int = f.u8(
+        unit="%", vci="H", default=10, doc="percent over rated voltage (default stated for fw 4.10+)"
+    )
     over_current_threshold: int = f.u8(unit="%", vci="H", doc="percent over reference current")
 
     class Outages(Struct, floor="tables"):

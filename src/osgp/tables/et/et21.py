@@ -89,7 +89,7 @@ class ET21(
 
         lp_options: LpOptions = f.bits(LpOptions, vci="M", since=Since("3.10"), doc="load profile options")
         interval_end_utc: LTime = f.ltime(vci="M", since=Since("3.30"), doc="end of last interval, UTC")
-        unlisted_100: int = f.u8(doc="gap before offset 101 (unverified)", status="unverified")
+        unlisted_100: int = f.u8(since=Since("3.30"), doc="gap before offset 101 (unverified)", status="unverified")
         interval_end_local: LTime = f.ltime(vci="M", since=Since("3.30"), doc="end of last interval, local time")
         max_memory_len: int = f.u32(
             unit="byte", vci="M", since=Since("3.50"), doc="maximum memory available to the set"

@@ -36,14 +36,14 @@ class ET29(
         reserved_3: int = bit(3, 2, doc="reserved")
         disconnect_buzzer: int = bit(5, 1, doc="disconnect and buzzer")
         control_relay_1: int = bit(6, 1, doc="control relay 1 (dry)")
-        control_relay_2: int = bit(7, 1, doc="control relay 2 (dry), fw 4.30")
+        control_relay_2: int = bit(7, 1, since=Since("4.30"), doc="control relay 2 (dry)")
         mbus_module: int = bit(8, 1, doc="M-Bus module")
         cover_tamper: int = bit(9, 1, doc="cover tamper")
         mep1_enabled: int = bit(10, 1, doc="MEP client 1 port enabled (the only port on fw 3.x and modules)")
         disconnect_sensor: int = bit(11, 1, doc="disconnect sensor")
         magnetic_tamper: int = bit(12, 1, doc="magnetic tamper")
         hf_noise_detect_disabled: int = bit(13, 1, doc="high-frequency noise detection disabled if set")
-        two_line_disconnect: int = bit(14, 1, doc="separate open/close lines (default set)")
+        two_line_disconnect: int = bit(14, 1, default=1, doc="separate open/close lines (default set)")
         no_metering: int = bit(15, 1, doc="no metering")
         no_lcd: int = bit(16, 1, doc="no LCD")
         external_ct: int = bit(17, 1, doc="external CT")
@@ -52,7 +52,7 @@ class ET29(
         external_voltage: int = bit(20, 1, doc="external device supplies voltage updates for BT28")
         voltage_adc_inverted: int = bit(21, 1, doc="voltage ADC input inverted")
         non_latching_relay: int = bit(22, 1, doc="CPM 0600/6010 only")
-        mep2_enabled: int = bit(23, 1, doc="MEP client 2 port enabled, fw 4.0+")
+        mep2_enabled: int = bit(23, 1, since=Since("4.0"), doc="MEP client 2 port enabled")
 
     hw_options: HwOptions = f.bits(HwOptions, vci="F", doc="1 = feature present")
     reserved_3: bytes = f.binary(2, vci="H", doc="internal use (guide prints 2..4)")
@@ -64,9 +64,12 @@ class ET29(
         polyphase: int = bit(1, 1, doc="informational on modules")
         reserved_2: int = bit(2, 4, doc="reserved")
         pulse_relay_for_disconnect: int = bit(
-            6, 1, doc=("CT meters fw 3.70+: average power drives the control relay, time-based relay control off")
+            6,
+            1,
+            since=Since("3.70"),
+            doc=("CT meters: average power drives the control relay, time-based relay control off"),
         )
-        power_boost_relay: int = bit(7, 1, doc="fw 4.0+: power boost relay; reserved elsewhere")
+        power_boost_relay: int = bit(7, 1, since=Since("4.0"), doc="power boost relay; reserved elsewhere")
 
     internal_config: InternalConfig = f.bits(InternalConfig, doc="internal configuration")
     reserved_6: bytes = f.binary(14, vci="H", doc="internal use, 6..19")

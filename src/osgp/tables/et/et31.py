@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from osgp.tables.bt.bt21 import BT21
 from osgp.tables.bt.bt23 import BT23
+from osgp.tables.et.et36 import ET36
 from osgp.tables.table import Access, Table
 from osgp.wire import Bits, STime, Struct, at, bit
 from osgp.wire import fields as f
@@ -21,12 +22,12 @@ class ET31(
     access=Access(read=("MBK", "MAK"), write=(), optical_read=("MK", "PK", "RK"), nvm_write=False, nvm_read=True),
     notes=(
         (
-            "Entry count is stated as BT21.NBR_SELF_READS; ET36.LOGS[0].CURRENT_ENTRIES (default "
-            "2) is the log's own dimension (unverified which governs)."
+            "Entry count and size are ET36.LOGS[0], as for the other adjustable logs; the text gives "
+            "BT21.NBR_SELF_READS as count (unverified)."
         ),
         (
-            "ET36 quotes 232 bytes as the default entry size; 11 summations, 4 tiers and no "
-            "demand give 226 (232 would include the 6-byte list header)."
+            "ET36 quotes 232 bytes, without the list header; the listed fields give 226 (11 summations, 4 tiers, "
+            "no demand), the last 6 bytes are unknown (unverified)."
         ),
     ),
 ):
@@ -57,4 +58,6 @@ class ET31(
         season: int = f.u8(when=at(BT21).flags0.season_info == 1, vci="M", doc="season")
         reg_data: BT23 = f.record(BT23, doc="register data, BT23 format")
 
-    entries: list[Entries] = f.record(Entries, count=at(BT21).nbr_self_reads, doc="one-time read records")
+    entries: list[Entries] = f.record(
+        Entries, count=at(ET36).logs[0].current_entries, stride=at(ET36).logs[0].entry_size, doc="one-time read records"
+    )

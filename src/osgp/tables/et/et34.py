@@ -38,7 +38,11 @@ class ET34(
 
             start_bit: int = bit(0, 5, default=0, doc="1-based start bit")
             bits_used: int = bit(
-                5, 3, orig="BIT_COUNT", default=0, doc="number of bits; 0 = default locator (4-byte value 9/5, 6-byte value 17/5)"
+                5,
+                3,
+                orig="BIT_COUNT",
+                default=0,
+                doc="number of bits; 0 = default locator (4-byte value 9/5, 6-byte value 17/5)",
             )
 
         hour_locator: HourLocator = f.bits(HourLocator, vci="H", doc="hour bits in the time stamp")
@@ -48,15 +52,17 @@ class ET34(
 
             start_bit: int = bit(0, 5, default=0, doc="1-based start bit")
             bits_used: int = bit(
-                5, 3, orig="BIT_COUNT", default=0, doc="number of bits; 0 = default (4-byte value 1/6, 6-byte value 9/6)"
+                5,
+                3,
+                orig="BIT_COUNT",
+                default=0,
+                doc="number of bits; 0 = default (4-byte value 1/6, 6-byte value 9/6)",
             )
 
         minute_locator: MinuteLocator = f.bits(MinuteLocator, vci="H", doc="minute bits in the time stamp")
         lp_poll_wait: int = f.u8(unit="s", vci="H", default=0, doc="wait after interval end before polling")
         lp_retry_attempts: int = f.u8(vci="H", default=0, doc="retries 0..254")
-        lp_retry_wait: int = f.u8(
-            unit="s", vci="H", default=0, doc="wait between retries (unit unverified)", status="unverified"
-        )
+        lp_retry_wait: int = f.u8(unit="s", vci="H", default=0, doc="wait between retries (unit per p. 33)")
         reserved_14: bytes = f.binary(8, doc="reserved")
 
     device_config: list[DeviceConfig] = f.record(

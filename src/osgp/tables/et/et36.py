@@ -48,10 +48,15 @@ class ET36(
         entry_size: int = f.u16(
             unit="byte",
             vci="M/P",
-            doc=("entry size; defaults ET31 232, ET32 525, ET38 35, ET41 variable, ET45 525, ET75 143, ET81 12"),
+            default="ET31 232, ET32 525, ET38 35, ET45 525, ET75 143, ET81 12",
+            doc=(
+                "entry size without the list header; ET41 variable; 143 of ET75 is its layout with 4-character IDs, generation 4 gives 159 (unverified)"
+            ),
         )
-        max_entries: int = f.u16(vci="M/P", doc="ET31 255, ET32 255, ET38 255, ET41 255, ET45 253, ET75 253, ET81 253")
-        current_entries: int = f.u16(vci="M", doc="configured entries; defaults ET31 2, ET32 8, ET38 10, others 0")
+        max_entries: int = f.u16(
+            vci="M/P", default="255; ET45, ET75 and ET81 253", doc="most entries that can be configured"
+        )
+        current_entries: int = f.u16(vci="M", default="ET31 2, ET32 8, ET38 10, others 0", doc="configured entries")
 
         class Flags(Bits, size=1):
             """Entry flags."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from osgp.tables.et.et54 import ET54
+from osgp.tables.et.et57 import ET57
 from osgp.tables.table import Access, Table
 from osgp.wire import Bits, Since, Struct, at, bit, popcount
 from osgp.wire import fields as f
@@ -38,7 +39,7 @@ class ET42(
 
     table_len: int = f.u16(unit="byte", doc="bytes in this table incl. this field")
     fixed_len: int = f.u8(
-        unit="byte", default=41, doc="bytes of the fixed part (FSL), offset of LOG_LIST (41 by the listed fields)"
+        unit="byte", doc="bytes of the fixed part (FSL), offset of LOG_LIST (41 by the listed fields)"
     )
     log_list_size: int = f.u8(root="ET36.COUNT", doc="logs in LOG_LIST (LLS)")
 
@@ -85,7 +86,7 @@ class ET42(
     nbr_present_demands: int = f.u8(root="BT21.NBR_PRESENT_DEMANDS", doc="present demands in BT28")
     nbr_present_values: int = f.u8(root="BT21.NBR_PRESENT_VALUES", doc="instantaneous values in BT28")
     demand_subinterval: int = f.u8(unit="min", doc="demand sub-interval (root BT13.4), set by EP32/EP33")
-    demand_multiplier: int = f.u8(doc="demand interval multiplier (root BT13.5)")
+    demand_multiplier: int = f.u8(doc="demand interval multiplier (guide: in minutes; root BT13.5)")
     tier_size: int = f.u16(unit="byte", doc="bytes of one tier in BT23")
     lp_block_size: int = f.u32(unit="byte", root="ET21.SETS[0].BLOCK_SIZE", doc="data set 1 block size")
     lp_nbr_blocks: int = f.u16(root="BT61.SETS[0].NBR_BLKS", doc="data set 1 blocks")
@@ -139,7 +140,7 @@ class ET42(
         count=lp_nbr_chns, doc=("extended source IDs of data set 1 channels (8-bit IDs unless mapping is enabled)")
     )
     mdt_count: int = f.u8(root="ET57.ENTRIES", doc="non-zero ET57 entries")
-    mdt_entries: list[bytes] = f.binary(4, count=mdt_count, doc="copies of ET57 entries")
+    mdt_entries: list[ET57.Entries] = f.record(ET57.Entries, count=mdt_count, doc="copies of ET57 entries")
 
     class LpBitMask(Bits, size=1):
         """Active load profile sets."""

@@ -55,7 +55,7 @@ class ET45(
                 11, 5, values={0: "manufacturer specific", 1: "DLMS", 2: "OSGP"}, doc="others reserved"
             )
 
-        identifier: Identifier = f.bits(Identifier, vci="M", doc="namespace-specific identifier")
+        identifier: Identifier = f.bits(Identifier, doc="namespace-specific identifier")
         handle: int = f.u16(vci="M", doc="device handle")
         exec_status: int = f.u8(vci="M", values={0: "normal", 2: "delayed, power-up backfill"}, doc="execution status")
         result: int = f.u8(vci="M", values={4: "success"}, doc="result")

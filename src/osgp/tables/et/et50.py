@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from osgp.tables.et.et11 import ET11
 from osgp.tables.table import Access, Table
-from osgp.wire import Bits, Struct, at, bit
+from osgp.wire import Bits, Since, Struct, at, bit
 from osgp.wire import fields as f
 
 __all__ = ["ET50"]
@@ -46,7 +46,7 @@ class ET50(
                 1, 1, default=0, values={0: "BT08", 1: "ET59"}, doc="procedure response table of MEP client 1"
             )
             mbus_alerts: int = bit(2, 1, default=0, doc="receive M-Bus alerts")
-            delta_data_alerts: int = bit(3, 1, default=0, doc="enable delta data alerts")
+            delta_data_alerts: int = bit(3, 1, default=0, since=Since("3.40"), doc="enable delta data alerts")
             unused: int = bit(4, 4, doc="reserved")
 
         mep_flags: MepFlags = f.bits(MepFlags, vci="M", doc="set by the MEP client")

@@ -49,11 +49,18 @@ class ET54(
             1,
             vci="H",
             default=1,
+            since=Since("4.0"),
             values={0: "4-digit value ID", 1: "5-digit value ID"},
-            doc="LCD ID code length, fw 4.0+",
+            doc="LCD ID code length",
         )
         multi_mep: int = bit(
-            8, 1, vci="H", default=1, values={0: "only MEP client 1", 1: "multiple MEP clients"}, doc="fw 4.0+"
+            8,
+            1,
+            vci="H",
+            default=1,
+            since=Since("4.0"),
+            values={0: "only MEP client 1", 1: "multiple MEP clients"},
+            doc="number of MEP clients",
         )
         reserved_9: int = bit(9, 7, vci="H", default=0, doc="reserved")
 
@@ -106,12 +113,14 @@ class ET54(
     class Status71(Bits, size=1):
         """Status bits."""
 
-        welmec_11_2: int = bit(0, 1, default=0, since=Since("3.60"), doc="Welmec 11.2 compliance active")
+        welmec_11_2: int = bit(
+            0, 1, default=0, since=Since("3.60", modules="1.30"), doc="Welmec 11.2 compliance active"
+        )
         time_sync_status: int = bit(
             1,
             2,
             default=0,
-            since=Since("3.60"),
+            since=Since("3.60", modules="1.30"),
             values={0: "none in interval", 1: "ongoing", 2: "done"},
             doc="delta time sync in current LP interval",
         )
@@ -121,7 +130,7 @@ class ET54(
         )
         unlisted_7: int = bit(7, 1, doc="not listed")
 
-    status_71: Status71 = f.bits(Status71, vci="M", doc="status bits")
+    status_71: Status71 = f.bits(Status71, vci="M", since=Since("3.60"), doc="status bits")
     time_adjustment: int = f.i32(
         unit="s", vci="M", default=0, since=Since("3.60"), doc="cumulative adjustment in the current LP interval"
     )
@@ -129,15 +138,23 @@ class ET54(
         3,
         vci="M",
         default=0,
+        since=Since("3.70"),
         doc=("type printed DATE (not defined); 3 bytes by offsets, presumably year, month, day (unverified)"),
         status="unverified",
     )
-    et77_entry_count: int = f.u8(vci="M", default=0, doc="entries in ET77")
-    et79_entry_count: int = f.u16(vci="M", default=0, doc="entries in ET79 (alternate event log), 0 = disabled")
-    unicast_key_usage: int = f.u32(
-        vci="M", default=0, since=Since("3.13", "3.80"), doc="unicast key uses (fw 3.13: partial access only)"
+    et77_entry_count: int = f.u8(vci="M", default=0, since=Since("3.70"), doc="entries in ET77")
+    et79_entry_count: int = f.u16(
+        vci="M", default=0, since=Since("3.70"), doc="entries in ET79 (alternate event log), 0 = disabled"
     )
-    broadcast_key_usage: int = f.u32(vci="M", default=0, since=Since("3.13", "3.80"), doc="broadcast key uses")
+    unicast_key_usage: int = f.u32(
+        vci="M",
+        default=0,
+        since=Since("3.13", "3.80"),
+        doc="unicast key uses (fw 3.13: partial access only; meters only)",
+    )
+    broadcast_key_usage: int = f.u32(
+        vci="M", default=0, since=Since("3.13", "3.80"), doc="broadcast key uses (meters only)"
+    )
 
     class SecurityModes(Bits, size=1):
         """Supported PLC security modes."""
@@ -148,7 +165,7 @@ class ET54(
         unlisted_3: int = bit(3, 5, doc="not listed")
 
     security_modes: SecurityModes = f.bits(
-        SecurityModes, vci="F", default=5, since=Since("3.13", "3.80"), doc="supported PLC security modes"
+        SecurityModes, vci="F", default=5, since=Since("3.13", "3.80"), doc="supported PLC security modes (meters only)"
     )
 
     class Modules(Struct, floor="tables"):

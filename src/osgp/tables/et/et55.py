@@ -58,7 +58,7 @@ class ET55(
         unit="s", vci="H", doc="clock change per minute during an EP16 delta adjustment, 0..16"
     )
     reserved_5: bytes = f.binary(9, doc="reserved, 5..13")
-    signal_strength_threshold: int = f.u8(
+    signal_strength_threshold: int = f.i8(
         unit="dB",
         vci="H",
         default=-84,
@@ -91,9 +91,12 @@ class ET55(
     lcd_msg_text: str = f.text(
         8, vci="M", charset="BT00.FORMAT_0.CHAR_FORMAT", doc="8-character message (FTa remaining characters)"
     )
-    lcd_msg_start: LTime = f.ltime(vci="M", default=1, doc="UTC start of display (default printed as a bare 1)")
+    lcd_msg_start: LTime = f.ltime(vci="M", doc="UTC start of display (value printed as a bare 1)")
     lcd_msg_end: LTime = f.ltime(
-        vci="M", default=1, doc=("UTC end of display; earlier than start = do not show and deactivate previous FTa")
+        vci="M",
+        doc=(
+            "UTC end of display (value printed as a bare 1); earlier than start = do not show and deactivate previous FTa"
+        ),
     )
 
     class LcdMsgFlags(Bits, size=1):
@@ -171,18 +174,26 @@ class ET55(
         vci="H", default=0, since=Since("3.50"), doc="high-frequency noise threshold; over 512 disables"
     )
     hf_noise_time: int = f.u16(unit="s", vci="H", default=0, since=Since("3.50"), doc="duration before logging")
-    earth_fault_current: int = f.u16(unit="mA", vci="H", doc="earth fault alarm current (delta meters fw 4.0+)")
-    reserved_116: int = f.u8(vci="H", doc="reserved")
-    earth_fault_time: int = f.u16(vci="H", doc="earth fault duration (delta meters fw 4.0+; unit not stated)")
-    broken_mv_time: int = f.u16(unit="s", vci="M", default=600, since=Since("3.60"), doc="broken MV conductor duration")
+    earth_fault_current: int = f.u16(
+        unit="mA", vci="H", since=Since("4.0"), doc="earth fault alarm current (delta meters fw 4.0+)"
+    )
+    reserved_116: int = f.u8(vci="H", since=Since("3.60"), doc="reserved")
+    earth_fault_time: int = f.u16(
+        vci="H", since=Since("4.0"), doc="earth fault duration (delta meters fw 4.0+; unit not stated)"
+    )
+    broken_mv_time: int = f.u16(
+        unit="s", vci="M", default=600, since=Since("3.60"), doc="broken MV conductor duration (unit unverified)"
+    )
     zero_fault_time: int = f.u16(
         unit="s", vci="M", default=10, since=Since("3.60"), doc="zero fault duration, 0 disables"
     )
-    normal_v_upper: int = f.u8(unit="%", vci="M", default=115, doc="zero fault: normal voltage upper limit")
-    normal_v_lower: int = f.u8(unit="%", vci="M", default=85, doc="normal voltage lower limit")
-    low_v_higher: int = f.u8(unit="%", vci="M", default=60, doc="low voltage higher limit")
-    v_fluctuation_limit: int = f.u8(unit="%", vci="M", default=5, doc="voltage fluctuation limit")
-    unlisted_127: int = f.u8(doc="gap in the listed offsets (unverified)", status="unverified")
+    normal_v_upper: int = f.u8(
+        unit="%", vci="M", default=115, since=Since("3.60"), doc="zero fault: normal voltage upper limit"
+    )
+    normal_v_lower: int = f.u8(unit="%", vci="M", default=85, since=Since("3.60"), doc="normal voltage lower limit")
+    low_v_higher: int = f.u8(unit="%", vci="M", default=60, since=Since("3.60"), doc="low voltage higher limit")
+    v_fluctuation_limit: int = f.u8(unit="%", vci="M", default=5, since=Since("3.60"), doc="voltage fluctuation limit")
+    unlisted_127: int = f.u8(since=Since("3.70"), doc="gap in the listed offsets (unverified)", status="unverified")
     prepay_rates_5_8: list[int] = f.u32(
         count=4,
         unit="Wh/kWh",

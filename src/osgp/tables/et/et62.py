@@ -21,7 +21,8 @@ class ET62(
     notes=(
         (
             "ID codes have 4 characters, 5 on generation 4 meters (env.GEN4). Decimal point "
-            "fields: bit 0 rightmost, 4 (or 5) bits used."
+            "fields: bit 0 rightmost, 4 (or 5) bits used. On generation 4 the default codes carry one more "
+            "trailing space."
         ),
     ),
 ):
@@ -82,9 +83,10 @@ class ET62(
     outage_list_id: str = f.text(
         4 + env.gen4,
         vci="H",
+        default="    ",
         since=Since("3.70"),
         charset="BT00.FORMAT_0.CHAR_FORMAT",
-        doc="ID of the outage list (blank default)",
+        doc="ID of the outage list",
     )
     outage_list_dp: int = f.u8(vci="H", default=0, since=Since("3.70"), doc="decimal points")
     outage_nbr_id: str = f.text(

@@ -25,6 +25,7 @@ class ET75(
             "Welmec 11.2 log of primary LP set changes; fw 3.60+, modules 1.30+. Not a circular "
             "queue in behaviour: a change is rejected when full."
         ),
+        ("143 bytes (ET36) is the layout with 4-character IDs; 159 on generation 4 by layout (unverified)."),
     ),
 ):
     """Primary Load Profile Channel Change Log."""

@@ -20,7 +20,7 @@ class ET90(
     notes=(
         (
             "Fields 0..15 fw 4.10+, byte 16 fw 3.82/4.02+ and modules 1.31+, 17..19 fw 4.20+. "
-            "Bytes 20..26 are not in the chart; 25 and 26 are referenced by ET89."
+            "Bytes 20..26 are not in the chart; 25 and 26 are referenced by ET89 (their firmware, 4.50, is that of the ET89 array; unverified)."
         ),
     ),
 ):
@@ -52,11 +52,15 @@ class ET90(
     nbr_ftz_msgs: int = f.u8(vci="P", default=3, since=Since("3.82", "4.02"), doc="FTz message display sources")
     at_reply_len: int = f.u16(unit="byte", vci="P", default=200, since=Since("4.20"), doc="AT command reply in ET98")
     sim_iccid_len: int = f.u8(vci="P", default=23, since=Since("4.20"), doc="ICCID characters in ET95")
-    unlisted_20: bytes = f.binary(5, doc="not in the chart (unverified)", status="unverified")
+    unlisted_20: bytes = f.binary(5, since=Since("4.50"), doc="not in the chart (unverified)", status="unverified")
     nbr_pending_sec_events: int = f.u8(
+        since=Since("4.50"),
         doc=("pending security event entries, known only from the ET89 reference (type unverified)"),
         status="unverified",
     )
     pending_sec_event_size: int = f.u8(
-        unit="byte", doc="bytes per entry, known only from the ET89 reference (type unverified)", status="unverified"
+        unit="byte",
+        since=Since("4.50"),
+        doc="bytes per entry, known only from the ET89 reference (type unverified)",
+        status="unverified",
     )
