@@ -102,7 +102,7 @@ def read(address: str, /, *names: str, raw: Raw = False, json: Json = False, tar
         answers, failed = await _summary(device)
         alarms: list[str] = []
         try:
-            alarms = [alarm.name for alarm in active_alarms(await device.table(BT03))]
+            alarms = [alarm.text for alarm in active_alarms(await device.table(BT03))]
         except ResponseError:
             failed["alarms"] = "BT03 cannot be read with this key"
         return answers, failed, alarms
