@@ -189,6 +189,8 @@ class _Capture:
 
 def explain_message(message: bytes, *, answers: bytes = b"") -> tuple[dict[str, Any], str]:
     """(fields, error) of a joined message; ``answers``: the request it answers, if known. Passwords are hidden."""
+    if not message:
+        return {}, "an empty message"
     try:
         if message[:1] >= b"\x20":
             return _request(message), ""
