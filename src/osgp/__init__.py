@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from osgp.ports.opening import open, open_sync
+    from osgp.ports.opening import open, open_sync  # noqa: A004  # osgp.open is the public name
     from osgp.wire.errors import Error
 
 __all__ = ["Error", "__version__", "open", "open_sync"]

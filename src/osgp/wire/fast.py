@@ -150,7 +150,9 @@ class _Writer:
             if stride is not None:
                 parts.append(f"*{self.name(_nothing)}(o._rest)")
         names = {**self.names, "_c": node.struct, "_n": node.struct.__new__}
-        checks = f" if type(o) is not _c{' or o._rest' if stride is None and node.spec.name != node.struct.__name__ else ''}: raise TypeError\n"
+        nested = stride is None and node.spec.name != node.struct.__name__
+        guard = "type(o) is not _c or o._rest" if nested else "type(o) is not _c"
+        checks = f" if {guard}: raise TypeError\n"
         source = "def build(v, k):\n o = _n(_c)\n" + "\n".join(lines) + "\n return o\n"
         source += "def dump(o):\n" + checks + f" return ({', '.join(parts)}{',' if parts else ''})\n"
         exec(source, names)
