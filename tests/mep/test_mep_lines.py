@@ -136,7 +136,7 @@ class Conversation(RuleBasedStateMachine):
             assert len(self.world.server._waiting) <= 8
 
 
-Conversation.TestCase.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)
+Conversation.TestCase.settings = settings(max_examples=100, stateful_step_count=15, deadline=None)
 TestConversation = Conversation.TestCase
 
 

@@ -265,16 +265,20 @@ class MepTables:
         return self._psn
 
     async def _await_response(self, procedure: int, psn: int, again: frozenset[int]) -> ProcedureResult | None:
-        waited = 0.0
-        while True:
+        for last in self._polls():
             raw = await self.read_part(self.response_table, 0, _RESPONSE_SIZE)
             ours = int.from_bytes(raw[:2], "little") & 0x0FFF == procedure and raw[2] == psn
             if ours and raw[3] not in again:
                 return ProcedureResult(procedure, psn, raw[3], raw[4:])
-            if waited >= self.patience_s:
+            if last:
                 return ProcedureResult(procedure, psn, raw[3], raw[4:]) if ours else None
             await self.sleep(_POLL_S)
-            waited += _POLL_S
+        return None
+
+    def _polls(self) -> Iterator[bool]:
+        """Once and then as often as patience lasts; True for the last time."""
+        times = round(self.patience_s / _POLL_S)
+        return (number == times for number in range(times + 1))
 
     # ---- transactions ----
     async def transaction(self, messages: Sequence[bytes]) -> list[tuple[int, bytes]]:
@@ -322,16 +326,14 @@ class MepTables:
         return self._transaction
 
     async def _await_transaction(self, mark: bytes) -> bytes | None:
-        waited = 0.0
-        while True:
+        for last in self._polls():
             head = await self.read_part(ET53_NUMBER, 0, 5)
             size = int.from_bytes(head[:2], "little")
             if head[3:5] == mark and head[2] in (1, 2, 4) and 7 <= size <= max(self.response_size, 7):
                 return await self.read_part(ET53_NUMBER, 0, size)
-            if waited >= self.patience_s:
-                return None
-            await self.sleep(_POLL_S)
-            waited += _POLL_S
+            if not last:
+                await self.sleep(_POLL_S)
+        return None
 
     async def _lock(self, lock: bool) -> None:
         """EP61; the lock ends by itself after 10 s (guide p. 247)."""

@@ -331,7 +331,7 @@ def _response_fields(row: Explained, message: bytes, request: bytes | None, unde
         fields["count"] = value.count
         fields["table_data"] = value.data.hex()
         if request:
-            table = int.from_bytes(request[1:3], "big")
+            fields["table"] = table = int.from_bytes(request[1:3], "big")
             fields["table_name"] = table_name(table)
             if table == extended(53) and len(value.data) > 7:
                 fields["transaction"] = _transaction(value.data, requests=False)

@@ -66,7 +66,8 @@ class TlsObserver:
             self._sealed[to_server] = True
             return
         plain = fragment
-        if self._sealed[to_server]:
+        # Data are always sealed; without the handshake before them nothing else says so.
+        if self._sealed[to_server] or kind is ContentType.APPLICATION_DATA:
             words["explicit_nonce"] = fragment[:8].hex()
             opened = self._open(kind, fragment, to_server)
             if opened is None:
