@@ -107,7 +107,7 @@ def test_messages_that_cannot_be_read_say_so() -> None:
     assert explain_message(b"\x30")[1]
     assert explain_message(b"\x99")[1]
     assert explain_message(b"\x00\x00\x09\x01", answers=b"\x30\x00\x17")[1]
-    assert explain_message(b"\x77")[0]["response"] == "unknown"
+    assert explain_message(b"\x77", answers=b"\x20")[0]["response"] == "unknown"
 
 
 @given(st.lists(st.one_of(st.binary(max_size=40), st.just(build(b"\x20")), st.just(build(b"\x51" + MK)[:20]))))

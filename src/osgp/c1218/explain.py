@@ -192,7 +192,7 @@ def explain_message(message: bytes, *, answers: bytes = b"") -> tuple[dict[str, 
     if not message:
         return {}, "an empty message"
     try:
-        if message[:1] >= b"\x20":
+        if not answers and message[:1] >= b"\x20":
             return _request(message), ""
         return _answer(message, answers), ""
     except DecodeError as error:

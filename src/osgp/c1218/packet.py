@@ -205,6 +205,7 @@ class PacketReader:
         self.limit = limit
         self._buffer = bytearray()
         self._deaf = False
+        self._need = 0
 
     @property
     def pending(self) -> bool:
@@ -238,6 +239,10 @@ class PacketReader:
         """What the next bytes complete."""
         if self._deaf:
             return [Token(TokenKind.NOISE, data)] if data else []
+        if self._buffer and len(self._buffer) + len(data) < self._need:
+            self._buffer += data
+            return []
+        self._need = 0
         tokens: list[Token] = []
         buffer = bytes(self._buffer) + data if self._buffer else data
         self._buffer.clear()
@@ -268,6 +273,7 @@ class PacketReader:
                 continue
             size = OVERHEAD + header.length
             if size <= self.limit and end - position < size:
+                self._need = size
                 break
             raw = buffer[position : position + size]
             if size <= self.limit:

@@ -1,15 +1,13 @@
 """The client of the optical port: identifies itself, negotiates, logs on, asks, keeps the session, leaves in time.
 
-States and transitions are the table ``TRANSITIONS``; the documentation draws it. Sequence: ``spec/optical.md`` sections 6–8
+States and transitions are the table in ``states``; the documentation draws it. Sequence: ``spec/optical.md`` sections 6–8
 and the usual sequence of readers. Everything marked project choice below is ours.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
 from osgp.c1218.events import (
@@ -44,6 +42,8 @@ from osgp.c1218.services import (
     pad_key,
 )
 from osgp.c1218.services import Ident as IdentRequest
+from osgp.c1218.states import TRANSITIONS, ClientState, Outcome
+from osgp.c1218.trouble import PossiblyExecuted, nothing_heard, strange_answer, wrong_key
 from osgp.tables.services import ResponseCode, response_error
 from osgp.wire.errors import (
     ConfigError,
@@ -51,7 +51,6 @@ from osgp.wire.errors import (
     Error,
     LocalProtocolError,
     NoAnswer,
-    NoKey,
     PortClosed,
     RemoteProtocolError,
 )
@@ -64,76 +63,6 @@ _RESYNC_S: Final = 0.5  # silence after a failure before the next ident (project
 _EVENTS_KEPT: Final = 256
 _SMALLEST: Final = 21  # the security request must fit
 _MARGIN_S: Final = 0.5  # we take the channel for lost so long before the meter does (project choice)
-
-
-class PossiblyExecuted(NoAnswer):
-    """A write was sent and no answer came: it may or may not have been done."""
-
-
-class ClientState(Enum):
-    """Where the conversation stands."""
-
-    CLOSED = "closed"
-    IDENTIFYING = "identifying"
-    NEGOTIATING = "negotiating"
-    LOGGING_ON = "logging on"
-    SECURING = "securing"
-    OPEN = "open"
-    REQUESTING = "requesting"
-    WAITING = "waiting"
-    LOGGING_OFF = "logging off"
-    TERMINATING = "terminating"
-
-
-class Outcome(Enum):
-    """What moves it on."""
-
-    OPENED = "open()"
-    REQUESTED = "request()"
-    KEPT_ALIVE = "keep-alive due"
-    LEFT = "close() or session limit"
-    OK = "answer ok"
-    OK_NO_KEY = "answer ok, no key given"
-    REFUSED = "answer refuses"
-    FAILED = "no usable answer"
-    LAPSED = "channel time-out"
-
-
-_S, _O = ClientState, Outcome
-
-TRANSITIONS: Final[Mapping[tuple[ClientState, Outcome], ClientState]] = {
-    (_S.CLOSED, _O.OPENED): _S.IDENTIFYING,
-    (_S.IDENTIFYING, _O.OK): _S.NEGOTIATING,
-    (_S.IDENTIFYING, _O.REFUSED): _S.TERMINATING,
-    (_S.IDENTIFYING, _O.FAILED): _S.CLOSED,
-    (_S.NEGOTIATING, _O.OK): _S.LOGGING_ON,
-    (_S.NEGOTIATING, _O.REFUSED): _S.LOGGING_ON,
-    (_S.NEGOTIATING, _O.FAILED): _S.CLOSED,
-    (_S.LOGGING_ON, _O.OK): _S.SECURING,
-    (_S.LOGGING_ON, _O.OK_NO_KEY): _S.OPEN,
-    (_S.LOGGING_ON, _O.REFUSED): _S.TERMINATING,
-    (_S.LOGGING_ON, _O.FAILED): _S.CLOSED,
-    (_S.SECURING, _O.OK): _S.OPEN,
-    (_S.SECURING, _O.REFUSED): _S.LOGGING_OFF,
-    (_S.SECURING, _O.FAILED): _S.CLOSED,
-    (_S.OPEN, _O.REQUESTED): _S.REQUESTING,
-    (_S.OPEN, _O.KEPT_ALIVE): _S.WAITING,
-    (_S.OPEN, _O.LEFT): _S.LOGGING_OFF,
-    (_S.OPEN, _O.LAPSED): _S.CLOSED,
-    (_S.REQUESTING, _O.OK): _S.OPEN,
-    (_S.REQUESTING, _O.REFUSED): _S.OPEN,
-    (_S.REQUESTING, _O.FAILED): _S.CLOSED,
-    (_S.WAITING, _O.OK): _S.OPEN,
-    (_S.WAITING, _O.REFUSED): _S.OPEN,
-    (_S.WAITING, _O.FAILED): _S.CLOSED,
-    (_S.LOGGING_OFF, _O.OK): _S.TERMINATING,
-    (_S.LOGGING_OFF, _O.REFUSED): _S.TERMINATING,
-    (_S.LOGGING_OFF, _O.FAILED): _S.CLOSED,
-    (_S.TERMINATING, _O.OK): _S.CLOSED,
-    (_S.TERMINATING, _O.REFUSED): _S.CLOSED,
-    (_S.TERMINATING, _O.FAILED): _S.CLOSED,
-}
-"""(state, outcome) → state. A pair that is not here is a wrong call (LocalProtocolError)."""
 
 
 @dataclass(slots=True)
@@ -401,7 +330,7 @@ class OpticalClient:
                 self._step(Outcome.OK if self._wish.key else Outcome.OK_NO_KEY, now)
             case ClientState.SECURING:
                 if not ok:
-                    self._refused(_wrong_key(code), now)
+                    self._refused(wrong_key(code), now)
                     return
                 self._step(Outcome.OK, now)
             case ClientState.REQUESTING:
@@ -440,7 +369,7 @@ class OpticalClient:
         try:
             answer = NegotiateAnswer.decode(data)
         except DecodeError as error:
-            self._fail(_strange("negotiate", error), "strange answer", now, reopen=True)
+            self._fail(strange_answer("negotiate", error), "strange answer", now, reopen=True)
             return
         assert self._wish is not None
         self.packet_size = self.link.packet_size = min(max(answer.packet_size, 16), self._wish.packet_size)
@@ -572,7 +501,7 @@ class OpticalClient:
 
     def _no_answer(self, reason: str, attempts: int) -> NoAnswer:
         if self.state is ClientState.IDENTIFYING:
-            return _silence(self.link.bytes_in - self._heard, self.link.echo, attempts)
+            return nothing_heard(self.link.bytes_in - self._heard, self.link.echo, attempts)
         if self.state is ClientState.REQUESTING and self._request is not None and not self._request.read:
             return PossiblyExecuted(
                 f"write: {reason}",
@@ -589,40 +518,3 @@ class OpticalClient:
     def capacity(self) -> int:
         """Message bytes of the longest request or answer as negotiated."""
         return capacity(self.packet_size, self.packets)
-
-
-def _silence(heard: int, echo: bool, attempts: int) -> NoAnswer:
-    """Why ident may stay without answer, as far as the bytes tell."""
-    if echo:
-        return NoAnswer(
-            "only our own bytes came back, the meter says nothing",
-            attempts=attempts,
-            hint="the head works (it echoes); put it on the meter's optical port, or rotate it by 180°; "
-            "the port may be switched off in the meter (ET55)",
-        )
-    if heard:
-        return NoAnswer(
-            "bytes came, but nothing that is an answer",
-            attempts=attempts,
-            hint="check 9600 baud 8N1 and stray light; on generation 2 and 3 meters a MEP device shares this port: "
-            "unplug it, or try wake-up bytes",
-        )
-    return NoAnswer(
-        "not a single byte came back",
-        attempts=attempts,
-        hint="rotate the optical head by 180° (probe polarity); see that it has supply (RTS on, DTR off); 9600 baud 8N1; "
-        "a MEP device may share the port (generation 2 and 3); the port may be switched off in the meter or locked for "
-        "some minutes",
-    )
-
-
-def _wrong_key(code: int) -> NoKey:
-    return NoKey(
-        f"the meter does not accept this password (code {code:02X})",
-        hint="MK, PK or RK of this very meter, 20 characters or 40 hexadecimal digits; after several wrong ones in a row "
-        "the meter locks the port for minutes",
-    )
-
-
-def _strange(what: str, error: DecodeError) -> RemoteProtocolError:
-    return RemoteProtocolError(f"{what}: the meter's answer cannot be read: {error.message}")
