@@ -16,6 +16,8 @@ from osgp.mep.frame import framed
 from osgp.mep.rc4 import Exchange
 from osgp.mep.server import MepServer
 
+TLS_FRAMES = [raw(name) for name in ("tls-client-hello", "tls-client-finished", "tls-read-request")]
+
 
 def ask(port: MepServer, message: bytes, sequence: int, now: float, key: bytes = MAK, **options: Any) -> bytes | None:
     """One request at ``now``; the opened answer, or None if it does not verify."""
@@ -187,6 +189,13 @@ def test_field_full_reads_with_and_without_length(message: bytes) -> None:
     assert seen == [message]
 
 
+def test_field_a_read_of_et58_in_place_of_et59_reaches_the_tables() -> None:
+    seen: list[bytes] = []
+    port = server(lambda message, access, now: seen.append(message) or b"\x05", sequence=0)
+    assert ask(port, bytes.fromhex("30083a0200"), 1, 0.0) == b"\x05"
+    assert seen == [bytes.fromhex("30083a0200")]
+
+
 def test_the_very_first_answer_is_never_0b_because_of_noise() -> None:
     """Field clients stop for good if their first answer is 0B: noise must not draw one."""
     port = server(sequence=0)
@@ -228,6 +237,27 @@ def test_the_rate_changes_when_the_response_has_left() -> None:
     assert port.baud == 19200
 
 
+def test_the_rate_waits_for_a_response_that_had_to_wait_itself() -> None:
+    port = server(sequence=0)
+    port._handle = lambda message, access, now: (port.change_baud(300), b"\0")[1]  # type: ignore[func-returns-value]
+    port.receive(request_frame(READ, 1)[0], 0.0)
+    port.receive(request_frame(WRITE, 2)[0], 0.01)
+    assert port.outgoing(0.01)
+    port.wake(0.1)
+    sent = port.outgoing(0.1)
+    assert len(sent) == 11
+    assert port.deadline() == pytest.approx(0.1 + 110 / 300)
+    port.wake(0.5)
+    assert port.baud == 300
+
+
+def test_a_rate_changed_by_another_door_holds_at_once() -> None:
+    port = server()
+    port.change_baud(1200)
+    port.wake(1.0)
+    assert BaudChanged(1200) in port.events()
+
+
 # ---- alert ----
 def test_the_alert_rings_each_second_and_holds_off_after_a_frame() -> None:
     on = [True]
@@ -263,6 +293,10 @@ def test_the_alert_by_command_needs_no_polling() -> None:
     port.wake(6.0)
     assert port.outgoing(6.0) == b""
     assert port.deadline() is None
+    port.receive(request_frame(READ, 1)[0], 10.0)
+    port.outgoing(10.0)
+    port.set_alert(True, 10.2)
+    assert port.deadline() == pytest.approx(11.0)
 
 
 # ---- the shared port of generations 2 and 3 ----
@@ -366,3 +400,19 @@ def test_whatever_comes_the_server_lives_and_serves(pieces: list[bytes]) -> None
     answer = ask(port, READ, 1, now)
     assert answer == memory(READ, "MAK", now)
     assert len(port.events()) <= 1200
+
+
+@given(st.lists(st.tuples(st.sampled_from(TLS_FRAMES), st.integers(0, 400), st.integers(0, 255)), max_size=8))
+def test_damaged_tls_frames_end_sessions_and_nothing_else(frames: list[tuple[bytes, int, int]]) -> None:
+    port = server(sequence=0, gap_s=0.05)
+    now = 0.0
+    for frame, place, change in frames:
+        damaged = bytearray(frame)
+        damaged[place % len(damaged)] ^= change
+        port.receive(bytes(damaged), now)
+        drain(port, now, 0.3)
+        now += 1.0
+    port.receive(framed(b"\x57\0"), now)
+    drain(port, now)
+    now += 5.0
+    assert ask(port, READ, port.sequence + 1, now) == memory(READ, "MAK", now)

@@ -120,6 +120,7 @@ class MepServer:
         self._session_access = ""
         self._alert = alert
         self._alert_on = False
+        self._quiet_until = 0.0
         self._alert_at: float | None = 0.0 if alert is not None else None
         self._muted = False
         self._events: list[Event] = []
@@ -164,7 +165,7 @@ class MepServer:
         """Whether a reason for the alert stands (without a predicate)."""
         self._alert_on = on
         if on and self._alert_at is None:
-            self._alert_at = now
+            self._alert_at = max(now, self._quiet_until)
 
     # ---- the five verbs ----
     def receive(self, data: bytes, now: float) -> None:
@@ -172,6 +173,7 @@ class MepServer:
         if self._muted:
             self._drop("the optical port has the UART", data)
             return
+        self._settle_baud(now)
         self._take(self._reader.receive(data, now), now)
         self._serve(now)
 
@@ -211,13 +213,17 @@ class MepServer:
 
     def wake(self, now: float) -> None:
         """Time has passed."""
+        self._settle_baud(now)
         self._take(self._reader.wake(now), now)
         self._serve(now)
+        self._settle_baud(now)
+        if self._alert_at is not None and now >= self._alert_at:
+            self._ring(now)
+
+    def _settle_baud(self, now: float) -> None:
         if self._baud_at is not None and now >= self._baud_at:
             self.baud, self._new_baud, self._baud_at = self._new_baud, 0, None
             self._events.append(BaudChanged(self.baud))
-        if self._alert_at is not None and now >= self._alert_at:
-            self._ring(now)
 
     # ---- receiving ----
     def _take(self, items: list[Item], now: float) -> None:
@@ -227,8 +233,9 @@ class MepServer:
                     self._drop(reason, data)
                 case Body() if len(self._waiting) < _MAX_WAITING:
                     self._waiting.append(item)
+                    self._quiet_until = now + _ALERT_S
                     if self._alert_at is not None:
-                        self._alert_at = max(self._alert_at, now + _ALERT_S)
+                        self._alert_at = max(self._alert_at, self._quiet_until)
                 case Body(data):
                     self._drop("too many requests at once", data)
                 case _:
@@ -361,6 +368,7 @@ class MepServer:
     def _send(self, body: bytes, now: float) -> None:
         frame = framed(body)
         assert len(body) <= MAX_BODY
+        self._baud_at = None  # a new rate waits for this response, see ``outgoing``
         at = max(now, self._line_free if self._chunks else now)
         size = _PAUSE_AFTER if self.pauses else len(frame)
         for start in range(0, len(frame), size):
@@ -380,7 +388,7 @@ class MepServer:
         wanted = self._alert() if self._alert is not None else self._alert_on
         if wanted and not self._chunks and not self._muted:
             self.alerts += 1
-            self._chunks.append(_Chunk(now, ALERT, False))
+            self._chunks.append(_Chunk(now, ALERT, True))
         self._alert_at = now + _ALERT_S if wanted or self._alert is not None else None
 
 
