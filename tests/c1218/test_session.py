@@ -366,3 +366,26 @@ def test_an_unknown_answer_code_reaches_the_caller() -> None:
     pair.server._handle = lambda request, access, now: (0x77, None)
     assert pair.ask(READ_BT28).data == b"\x77"
     assert issubclass(ResponseError, Error)
+
+
+def test_an_answer_is_handed_over_when_our_ack_has_left() -> None:
+    """A blocking shell stops listening at the answer; the meter must not be left waiting for its ACK."""
+    pair = Pair()
+    for event in (pair.open(), pair.ask(READ_BT28), pair.close()):
+        assert isinstance(event, SessionOpened | AnswerReceived | SessionClosed)
+        assert pair.client.link.quiet
+        assert pair.sent[-1][1:] == ("server", b"\x06")
+
+
+@pytest.mark.parametrize("pause", [3.0, 5.2, 6.5, 30.0, 545.0, 3600.0])
+@pytest.mark.parametrize("keep_alive_s", [0, 200])
+def test_a_shell_that_listens_only_when_it_asks(pause: float, keep_alive_s: int) -> None:
+    pair = Pair(client=OpticalClient(keep_alive_s=keep_alive_s))
+    pair.open()
+    for number in range(1, 4):
+        pair.now += pause
+        asked_at = pair.now
+        assert isinstance(pair.ask(bytes([0x40, 0, 28, 0, 1, number, 256 - number]), read=False), AnswerReceived)
+        assert pair.now - asked_at < 2.0
+    assert len(pair.meter.writes) == 3
+    assert pair.client.sessions == (1 if pause < 5.5 else 4)

@@ -89,6 +89,7 @@ class OpticalClient:
 
     Events for the shell: ``SessionOpened`` or ``OpenFailed(error)`` after ``open``; ``AnswerReceived(data)`` or
     ``RequestFailed(error)`` after ``request``; ``SessionClosed(reason, reopen)``; ``BaudChanged``; ``EchoSeen``; ``Dropped``.
+    Answers are handed over when our ACK of them has left: a blocking shell may stop listening there.
 
     A request in a session that has ended meanwhile (channel time-out, session limit, the meter says 0A or 09) opens a new
     session by itself. A read without an answer is tried once more in a new session; a write never is, because nobody knows
@@ -120,6 +121,7 @@ class OpticalClient:
         self._wish: _Wish | None = None
         self._request: _Request | None = None
         self._events: deque[Event] = deque()
+        self._held: list[Event] = []  # news that wait until our ACK has left: then the shell may stop listening
         self._failure: Error | None = None
         self._closing = ""
         self._reopen = False
@@ -174,7 +176,11 @@ class OpticalClient:
                 hint="write in parts, or negotiate more packets",
             )
         self._request = _Request(message, read)
-        if self.state is ClientState.OPEN:
+        if self.state is ClientState.OPEN and now >= self._lapses_at():  # a shell that listens only when it asks
+            self._lapsed()
+        if self.state is ClientState.OPEN and now >= self._opened_at + self.session_limit_s:
+            self._leave("session limit", True, now)
+        elif self.state is ClientState.OPEN:
             self._ask(now)
         elif self.state is ClientState.CLOSED:
             self._start(now)
@@ -211,6 +217,8 @@ class OpticalClient:
     def outgoing(self, now: float) -> bytes:
         """Bytes to put on the line now."""
         data = self.link.outgoing(now)
+        if self._held and self.link.quiet:
+            self._release()
         if self._new_baud is not None and self.link.quiet:
             self._set_baud(self._new_baud)
             self._new_baud = None
@@ -395,7 +403,7 @@ class OpticalClient:
             return
         self._request = None
         self._go(Outcome.OK if code == ResponseCode.OK else Outcome.REFUSED)
-        self._events.append(AnswerReceived(data))
+        self._held.append(AnswerReceived(data))
 
     def _on_spoiled(self, reason: str, now: float) -> None:
         request = self._request
@@ -419,7 +427,7 @@ class OpticalClient:
             self._opened_at = now
             self.sessions += 1
             self._waits = True
-            self._events.append(
+            self._held.append(
                 SessionOpened(
                     self.link.packet_size,
                     self.link.packets,
@@ -453,7 +461,12 @@ class OpticalClient:
     def _ended(self, reason: str, reopen: bool) -> None:
         self.link.active = False
         self._closing, self._reopen = "", False
+        self._release()
         self._events.append(SessionClosed(reason, reopen))
+
+    def _release(self) -> None:
+        self._events += self._held
+        self._held.clear()
 
     def _fail(self, error: Error, reason: str, now: float, *, reopen: bool) -> None:
         """The conversation broke: closed, at the base rate, and silence before the next try."""
@@ -494,10 +507,16 @@ class OpticalClient:
             self.link.baud = baud
             self._events.append(BaudChanged(baud))
 
-    def _idle_until(self) -> float:
+    def _lapses_at(self) -> float:
         limit = self.link.traffic_s
-        early = min(2.0, limit / 3) if self.keep_alive_s and self._waits else _MARGIN_S
-        return self.link.last_traffic + max(limit - early, limit / 2)
+        return self.link.last_traffic + max(limit - _MARGIN_S, limit / 2)
+
+    def _idle_until(self) -> float:
+        """When an idle session wants something done: keep-alive, or to be given up."""
+        if not (self.keep_alive_s and self._waits):
+            return self._lapses_at()
+        limit = self.link.traffic_s
+        return self.link.last_traffic + limit - min(2.0, limit / 3)
 
     def _no_answer(self, reason: str, attempts: int) -> NoAnswer:
         if self.state is ClientState.IDENTIFYING:
