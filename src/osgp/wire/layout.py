@@ -27,7 +27,8 @@ S = TypeVar("S", bound=Struct)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a path lies: ``offset`` and ``size`` in bytes; ``bit`` and ``width`` if it is a bit field inside them."""
+    """Where a path lies: ``offset`` and ``size`` in bytes; ``bit`` and ``width`` if it is a bit field inside them; ``index`` of
+    the array entry it is or lies in, since layouts may depend on that."""
 
     offset: int
     size: int
@@ -36,6 +37,7 @@ class Span:
     bit: int | None = None
     width: int | None = None
     path: str = ""
+    index: int | None = None
 
 
 class Layout(Generic[S]):
@@ -143,7 +145,7 @@ class Layout(Generic[S]):
                     field = node.kind.bits.fields.get(part) or _by_orig(node.kind.bits.fields, part)
                     if field is None:
                         raise _unknown(self.struct, shown, part, list(node.kind.bits.fields))
-                    return Span(offset, node.size or 0, field, node, field.lsb, field.width, shown)
+                    return Span(offset, node.size or 0, field, node, field.lsb, field.width, shown, run.index)
                 if not isinstance(node, RecordNode):
                     raise ConfigError(
                         f"{self.struct.__name__}: {shown}: nothing named {part!r} inside {node.spec.name}"
@@ -188,12 +190,13 @@ class Layout(Generic[S]):
                 offset += node.offset_of(run, number)
                 run.index = number
                 node = _Element(node) if node.stride is not None and place == len(parts) - 1 else node.item
-        return Span(offset, node.measure(run), node.spec, node, path=shown)
+        return Span(offset, node.measure(run), node.spec, node, path=shown, index=run.index)
 
     def decode_span(self, span: Span, data: bytes) -> Any:
         """The value at a span from its bytes alone (``span.size`` of them)."""
         run = Run(self.context, bytes(data))
         run.stack.append((self.struct, None))
+        run.index = span.index
         if len(data) < span.size:
             raise Truncated(
                 f"{span.size} bytes needed, {len(data)} came",
@@ -212,6 +215,7 @@ class Layout(Generic[S]):
             raise BadValue("a bit field shares its byte with others", struct=self.struct.__name__, field=span.path)
         run = Run(self.context)
         run.stack.append((self.struct, None))
+        run.index = span.index
         out = bytearray()
         span.node.encode(run, value, out)
         return bytes(out)

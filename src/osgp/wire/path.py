@@ -15,27 +15,28 @@ __all__ = ["Part", "format_path", "parse_path"]
 
 Part = str | int | slice
 
-_TOKEN = re.compile(r"\s*(?:\.?([A-Za-z_][A-Za-z0-9_]*)|\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*)?\])")
+_TOKEN = re.compile(r"\s*(?:(\.)?([A-Za-z_][A-Za-z0-9_]*)|\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*)?\])")
 
 
 def parse_path(text: str) -> tuple[Part, ...]:
     """The parts of a path: lower-case names, indexes, slices. Raises ConfigError with the place that is wrong."""
     parts: list[Part] = []
     place = 0
-    text = text.strip()
+    text = text.strip().removeprefix(".")
     while place < len(text):
         found = _TOKEN.match(text, place)
-        if not found or (found[1] is None and not found[3] and not found[2]):
+        named = found is not None and found[2] is not None
+        if found is None or (named and bool(parts) != bool(found[1])) or not (named or found[3] or found[4]):
             raise ConfigError(
                 f"cannot read the path {text!r} from position {place} on",
                 hint="a path looks like BT23.tot_data_block.summations[0], BT28[2:4] or BT64[-96:]",
             )
-        if found[1] is not None:
-            parts.append(found[1].lower())
-        elif found[3]:
-            parts.append(slice(int(found[2]) if found[2] else None, int(found[4]) if found[4] else None))
+        if named:
+            parts.append(found[2].lower())
+        elif found[4]:
+            parts.append(slice(int(found[3]) if found[3] else None, int(found[5]) if found[5] else None))
         else:
-            parts.append(int(found[2]))
+            parts.append(int(found[3]))
         place = found.end()
     return tuple(parts)
 
