@@ -389,3 +389,25 @@ def test_a_shell_that_listens_only_when_it_asks(pause: float, keep_alive_s: int)
         assert pair.now - asked_at < 2.0
     assert len(pair.meter.writes) == 3
     assert pair.client.sessions == (1 if pause < 5.5 else 4)
+
+
+def test_a_repeated_write_that_meets_an_ended_session_stays_in_doubt() -> None:
+    """Done, its answer lost, the session gone: 0A to the repetition does not mean that nothing was written."""
+    pair = Pair()
+    pair.open()
+    start = pair.now
+
+    def fault(to: str, data: bytes) -> list[tuple[float, bytes]]:
+        if to == "client" and pair.now < start + 1.5:
+            return []
+        return [(0.0, data)]
+
+    pair.fault = fault
+    pair.client.request(WRITE_BT28, False, now=pair.now)
+    pair.run(limit_s=1.0)
+    pair.server.mute(0.0, pair.now, "power dip")
+    got = pair.run(AnswerReceived, RequestFailed)
+    assert isinstance(got, RequestFailed)
+    assert isinstance(got.error, PossiblyExecuted)
+    assert len(pair.meter.writes) == 1
+    assert answer(pair.ask(READ_BT28)) == bytes(range(8))

@@ -136,6 +136,11 @@ class Link:
         return capacity(self._packet_size, self.packets)
 
     @property
+    def attempts(self) -> int:
+        """How often the last packet of our message was sent: above 1, the peer may have acted on it unheard."""
+        return self._attempts
+
+    @property
     def quiet(self) -> bool:
         """Everything that was to be said has been handed out."""
         return not self._out
@@ -461,8 +466,8 @@ class Link:
         self._enqueue(NAK, _Kind.SINGLE, now)
 
     def _acknowledge(self, now: float) -> None:
-        if self._out and self._out[-1].data == ACK:
-            return
+        if any(item.data == ACK for item in self._out):
+            return  # whoever does not wait for an ACK needs no second one
         if self._unsent():  # before the packet that waits: the peer expects the ACK first
             self._out.appendleft(_Item(max(now, self._free_at + self.timers.gap_s), ACK, _Kind.SINGLE))
         else:

@@ -43,7 +43,7 @@ from osgp.c1218.services import (
 )
 from osgp.c1218.services import Ident as IdentRequest
 from osgp.c1218.states import TRANSITIONS, ClientState, Outcome
-from osgp.c1218.trouble import PossiblyExecuted, nothing_heard, strange_answer, wrong_key
+from osgp.c1218.trouble import PossiblyExecuted, nothing_heard, strange_answer, write_in_doubt, wrong_key
 from osgp.tables.services import ResponseCode, response_error
 from osgp.wire.errors import (
     ConfigError,
@@ -395,12 +395,20 @@ class OpticalClient:
 
     def _on_answer(self, data: bytes, code: int, now: float) -> None:
         assert self._request is not None
-        if code in (ResponseCode.ISSS, ResponseCode.RNO) and self._request.repeats:
-            self._request.repeats -= 1  # refused, so not done: a write may be repeated too
-            self._go(Outcome.FAILED)
-            self._ended("the meter has ended the session", True)
-            self._start(now)
-            return
+        if code in (ResponseCode.ISSS, ResponseCode.RNO):
+            # Said to the first sending it means "not done". Said to a repetition it may be that the first one was
+            # carried out, its answer lost, and the session ended since: then only a read may be repeated.
+            harmless = self._request.read or self.link.attempts == 1
+            if not harmless or self._request.repeats:
+                self._go(Outcome.FAILED)
+                self._ended("the meter has ended the session", True)
+                if harmless:
+                    self._request.repeats -= 1
+                    self._start(now)
+                else:
+                    self._failure = write_in_doubt("the session ended before the answer came", self.link.attempts)
+                    self._report()
+                return
         self._request = None
         self._go(Outcome.OK if code == ResponseCode.OK else Outcome.REFUSED)
         self._held.append(AnswerReceived(data))
@@ -522,11 +530,7 @@ class OpticalClient:
         if self.state is ClientState.IDENTIFYING:
             return nothing_heard(self.link.bytes_in - self._heard, self.link.echo, attempts)
         if self.state is ClientState.REQUESTING and self._request is not None and not self._request.read:
-            return PossiblyExecuted(
-                f"write: {reason}",
-                attempts=attempts,
-                hint="the meter may or may not have done it: read back before writing again",
-            )
+            return write_in_doubt(reason, attempts)
         return NoAnswer(
             f"{self.state.value}: {reason}",
             attempts=attempts,

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from osgp.wire.errors import DecodeError, NoAnswer, NoKey, RemoteProtocolError
 
-__all__ = ["PossiblyExecuted", "nothing_heard", "strange_answer", "wrong_key"]
+__all__ = ["PossiblyExecuted", "nothing_heard", "strange_answer", "write_in_doubt", "wrong_key"]
 
 
 class PossiblyExecuted(NoAnswer):
     """A write was sent and no answer came: it may or may not have been done."""
+
+
+def write_in_doubt(reason: str, attempts: int) -> PossiblyExecuted:
+    """A write without an answer."""
+    return PossiblyExecuted(
+        f"write: {reason}",
+        attempts=attempts,
+        hint="the meter may or may not have done it: read back before writing again",
+    )
 
 
 def nothing_heard(heard: int, echo: bool, attempts: int) -> NoAnswer:
