@@ -15,8 +15,6 @@ from osgp.tables.mbus import decode_device, decode_records, manufacturer_code, p
 from osgp.tables.measurements import find_measurement
 from osgp.wire import layout_of
 
-pytest.importorskip("pymbusparser")
-
 RECORDS = bytes.fromhex("0413fce0f5050a5a88124413 1027000004063a000000".replace(" ", ""))
 """Volume 99999.996 m³, flow temperature 128.8 °C, volume of storage 1, energy 58 kWh."""
 SLOT = 120

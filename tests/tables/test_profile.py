@@ -6,6 +6,7 @@ import datetime as dt
 import random
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,8 +28,6 @@ from osgp.tables.profile_geometry import Geometry
 from osgp.wire.errors import BadValue, ConfigError
 
 from .profiles import ET21, ET66, START, Counted, Tables, profile_image, put_ring, put_sizes
-
-np = pytest.importorskip("numpy")
 
 
 def shape_of(blocks: int, intervals: int, channels: int, code: int = 15, end_readings: bool = False) -> Geometry:
