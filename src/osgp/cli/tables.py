@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from osgp.cli.output import console, print_json, print_table, tree
+from osgp.cli.target import ANYWHERE, Target, with_device
+from osgp.node.device import Device
 from osgp.tables.image import context_of
 from osgp.tables.mentioned import MENTIONED
 from osgp.tables.registry import all_procedures, all_tables, load_directory, table
@@ -42,8 +44,9 @@ def show(
     image: Image = None,
     dim: Dim = None,
     firmware: Version = None,
-    tables: Makers = None,
+    device: Annotated[str | None, Parameter(help="take the dimensions from this device (an address)")] = None,
     json: Json = False,
+    target: Target = ANYWHERE,
 ) -> None:
     """List all tables, lay out one of them (``osgp tables ET04``), or search (``--search voltage``).
 
@@ -52,18 +55,29 @@ def show(
     name
         a table or procedure, for example BT23, ET52 or EP17
     """
-    if tables is not None:
-        load_directory(tables)
+    if target.tables is not None:
+        load_directory(target.tables)
     if search is not None:
         _search(search, json)
     elif name is not None and name.upper()[:2] in ("BP", "EP", "SP", "MP"):
         _procedure(name, json)
     elif name is not None:
-        _layout(table(name), context_from(image, dim, firmware), json)
+        context = context_from(image, dim, firmware) if device is None else _context_of_device(device, name, target)
+        _layout(table(name), context, json)
     elif procedures:
         _procedures(json)
     else:
         _list(json)
+
+
+def _context_of_device(address: str, name: str, target: Target) -> Context:
+    """The dimensions that a device gives to a table; read from it."""
+
+    async def work(found: Device) -> Context:
+        await found.plan(name)
+        return found.context
+
+    return with_device(address, target, work)
 
 
 def context_from(image: list[str] | None, dim: list[str] | None, firmware: str | None) -> Context:
