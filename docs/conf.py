@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "src")]
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "src"), str(HERE.parent / "tools")]
+
+from generate_docs import generate  # noqa: E402  it stands beside us, not in the path
+
+generate(HERE)  # before anything is read: pages of tables and commands are documents of their own
 
 project = "osgp"
 author = "the osgp contributors"
@@ -20,7 +24,7 @@ release = version = _version[1]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "generated"]
 myst_enable_extensions = ["deflist", "colon_fence", "fieldlist", "attrs_inline"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "_generated", "_ext", "Thumbs.db", ".DS_Store"]
+exclude_patterns = ["_build", "_data", "_generated", "_ext", "Thumbs.db", ".DS_Store"]
 nitpicky = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
