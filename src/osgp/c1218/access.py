@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from osgp.c1218.packet import OVERHEAD, capacity
 from osgp.c1218.session import PossiblyExecuted
-from osgp.tables.access import DoorCosts, ProcedureResult
+from osgp.tables.access import DoorCosts, ProcedureResult, read_pieces, write_pieces
 from osgp.tables.services import (
     FullRead,
     FullWrite,
@@ -144,10 +144,9 @@ class OpticalTables:
     async def read_part(self, table: int, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset``; zeros for what a meter leaves out at the end."""
         out = bytearray()
-        while len(out) < count:
-            size = min(count - len(out), self._costs.max_read)
-            data = await self.ask(PartialRead(table, offset + len(out), size), f"read {table_name(table)}")
-            out += data[:size].ljust(size, b"\0")
+        for place, size, surplus in read_pieces(table, offset, count, self._costs.max_read) if count > 0 else ():
+            data = await self.ask(PartialRead(table, place, size), f"read {table_name(table)}")
+            out += data[:size].ljust(size, b"\0")[surplus:]
         return bytes(out)
 
     async def write(self, table: int, data: bytes) -> None:
@@ -159,9 +158,8 @@ class OpticalTables:
 
     async def write_part(self, table: int, offset: int, data: bytes) -> None:
         """``data`` from ``offset``, in several exchanges if need be."""
-        step = self._costs.max_write
-        for start in range(0, len(data), step) or (0,):
-            await self._write(PartialWrite(table, offset + start, data[start : start + step]), offset + start)
+        for place, piece in write_pieces(table, offset, data, self._costs.max_write):
+            await self._write(PartialWrite(table, place, piece), place)
 
     async def _write(self, request: FullWrite | PartialWrite, offset: int) -> None:
         table, data = request.table, request.data

@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from osgp.mep.client import PossiblyExecuted
 from osgp.mep.frame import MAX_MESSAGE_RC4, MAX_MESSAGE_TLS, MAX_RESPONSE_RC4, MAX_RESPONSE_TLS
-from osgp.tables.access import DoorCosts, ProcedureResult
+from osgp.tables.access import DoorCosts, ProcedureResult, read_pieces, write_pieces
 from osgp.tables.et.et52 import ET52
 from osgp.tables.services import (
     FullRead,
@@ -114,7 +114,7 @@ class MepTables:
         both = 2 * _TLS if tls else _RC4_REQUEST + _RC4_RESPONSE
         self._costs = DoorCosts(
             name="mep+tls" if tls else "mep",
-            full_read_overhead=both + _READ_HEAD + 3,
+            full_read_overhead=both + (_PART_READ_HEAD if chunked_reads else _READ_HEAD) + 3,
             part_read_overhead=both + _PART_READ_HEAD + 3,
             full_write_overhead=both + _WRITE_HEAD + 1,
             part_write_overhead=both + _PART_WRITE_HEAD + 1,
@@ -151,12 +151,11 @@ class MepTables:
     async def read_part(self, table: int, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset``; zeros for what a meter leaves out at the end."""
         out = bytearray()
-        while len(out) < count:
-            size = min(count - len(out), self._costs.max_read)
-            data = await self.ask(PartialRead(table, offset + len(out), size), f"read {table_name(table)}")
+        for place, size, surplus in read_pieces(table, offset, count, self._costs.max_read) if count > 0 else ():
+            data = await self.ask(PartialRead(table, place, size), f"read {table_name(table)}")
             if not data:
                 raise _empty(table)
-            out += data[:size].ljust(size, b"\0")
+            out += data[:size].ljust(size, b"\0")[surplus:]
         return bytes(out)
 
     async def write(self, table: int, data: bytes) -> None:
@@ -168,8 +167,13 @@ class MepTables:
 
     async def write_part(self, table: int, offset: int, data: bytes) -> None:
         """``data`` from ``offset``, in several exchanges if need be."""
-        for start, part in self._pieces(data):
-            await self._write(PartialWrite(table, offset + start, part), offset + start)
+        for place, piece in write_pieces(table, offset, data, self._costs.max_write):
+            if self._edge(_PART_WRITE_HEAD + len(piece)):
+                # Two writes, because two readings of the guide differ in how a message of this length is signed.
+                for at, shorter in write_pieces(table, place, piece, len(piece) - 1):
+                    await self._write(PartialWrite(table, at, shorter), at)
+            else:
+                await self._write(PartialWrite(table, place, piece), place)
 
     async def _write(self, request: FullWrite | PartialWrite, offset: int) -> None:
         table, data = request.table, request.data
@@ -195,18 +199,6 @@ class MepTables:
     def _edge(self, message: int) -> bool:
         """Whether a request of so many bytes ends on a digest block, where two readings of the guide differ (p. 250)."""
         return not self.tls and (message + 4) % 192 == 0
-
-    def _pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Cuts of a partial write: as long as fits, and never of a size that a meter may sign differently."""
-        start = 0
-        while True:
-            size = min(len(data) - start, self._costs.max_write)
-            if self._edge(_PART_WRITE_HEAD + size):
-                size -= 1
-            yield start, data[start : start + size]
-            start += size
-            if start >= len(data):
-                return
 
     # ---- procedures ----
     async def run(

@@ -19,12 +19,12 @@ from osgp.tables.et.et04 import ET04
 from osgp.tables.image import context_of
 from osgp.tables.logs import LogEntry, log_reader
 from osgp.tables.measurements import Place, find_measurement
-from osgp.tables.planner import Plan, PlannedRead, Wanted, plan
+from osgp.tables.planner import Plan, PlannedRead, Wanted, plan, table_size
 from osgp.tables.profile import Profile, read_profile
 from osgp.tables.query import Query, is_query, locate, parse_query
-from osgp.tables.registry import find_procedure, procedure, table
-from osgp.tables.services import NotInConfiguration
-from osgp.tables.table import COMMON_RESULTS, Table, procedure_name
+from osgp.tables.registry import find_procedure, find_table, procedure, table
+from osgp.tables.services import NotInConfiguration, ResponseCode
+from osgp.tables.table import COMMON_RESULTS, PED_SIZE, PENDING, Table, procedure_name
 from osgp.wire import Context, Struct, dependencies, layout_of
 from osgp.wire.errors import BadValue, ConfigError, ResponseError
 
@@ -34,6 +34,9 @@ T = TypeVar("T", bound=Table)
 
 _STAND_INS = {21: 20, 71: 70}
 """Firmware 2.0x/2.10 has no BT21 and BT71: BT20 and BT70 say the same there (optical guide p. 24)."""
+
+_TOO_LONG = (ResponseCode.ERR, ResponseCode.ONP, ResponseCode.RNO)
+"""What devices answer when a table is longer than an answer may be (unverified which)."""
 
 _CONSTANT = ("dimension", "actual")
 """Tables of these roles hold still between reconfigurations, so a copy that was read before will do."""
@@ -118,6 +121,17 @@ class Device:
             self._context = context
         return self._context
 
+    def size_of(self, number: int) -> int | None:
+        """Bytes of a table as far as is known: read before, or declared and all its dimensions at hand; else None.
+
+        The door asks this to read a table in parts that is longer than one answer. Pending tables: with their PED.
+        """
+        plain = number & ~PENDING
+        known = self._known.get(plain)
+        declared = find_table(plain)
+        size = len(known) if known is not None else table_size(declared, self.context) if declared is not None else None
+        return size + PED_SIZE if size is not None and number & PENDING else size
+
     def forget(self) -> None:
         """Drop all dimensions; they are read again when needed."""
         self._known.clear()
@@ -148,6 +162,9 @@ class Device:
             raw = await self.access.read(number)
         except NotInConfiguration:
             stand_in = _STAND_INS.get(number)
+            if number == BT01.number:
+                self._known[number] = b""  # no identification: the newest firmware is assumed
+                return
             if stand_in is None:
                 raise
             raw = await self.access.read(stand_in)
@@ -272,7 +289,17 @@ class Device:
         """The bytes of a whole table by number or name, declared or not."""
         from osgp.tables.table import number_of
 
-        return await self.access.read(which if isinstance(which, int) else number_of(which))
+        number = which if isinstance(which, int) else number_of(which)
+        try:
+            return await self.access.read(number)
+        except ResponseError as error:
+            declared = find_table(number & ~PENDING)
+            if error.code not in _TOO_LONG or declared is None or self.size_of(number) is not None:
+                raise
+            await self._prepare([declared])  # now the door knows the size, and can read it in parts
+            if (self.size_of(number) or 0) <= self.access.costs.max_read:
+                raise
+            return await self.access.read(number)
 
     # --- writing
 
@@ -402,7 +429,7 @@ def _reading(asked: _Asked, wanted: Wanted, fetched: dict[int, list[tuple[int, b
     else:
         offset = span.offset
         raw = b""
-        for start, data in fetched[declared.number]:
+        for start, data in fetched.get(declared.number, ()):
             if start <= offset and offset + span.size <= start + max(len(data), 0):
                 raw = data[offset - start : offset - start + span.size]
         value = layout.decode_span(span, raw.ljust(span.size, b"\0"))

@@ -9,13 +9,14 @@ The methods are ``async def`` but nothing here needs an event loop: a maker over
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from osgp.tables.table import PED_SIZE, PENDING
 from osgp.wire.errors import LocalProtocolError
 
-__all__ = ["DoorCosts", "ProcedureResult", "TableAccess", "run_sync"]
+__all__ = ["DoorCosts", "ProcedureResult", "TableAccess", "read_pieces", "run_sync", "write_pieces"]
 
 T = TypeVar("T")
 
@@ -58,6 +59,43 @@ class DoorCosts:
         return wire_bytes * self.byte_s + exchanges * self.exchange_s
 
 
+def read_pieces(table: int, offset: int, count: int, longest: int) -> Iterator[tuple[int, int, int]]:
+    """How to read ``count`` bytes from ``offset`` with reads of at most ``longest``: (offset, count, bytes to leave out).
+
+    A read of a pending table begins with its 6-byte event description, which its count includes and its offset does not
+    (optical guide p. 9): all pieces but the first leave it out. LocalProtocolError if nothing else would fit.
+    """
+    head = PED_SIZE if table & PENDING else 0
+    if longest <= head:
+        raise LocalProtocolError(
+            f"reads of {longest} bytes cannot carry a pending table", hint="negotiate more packets"
+        )
+    size = min(count, longest)
+    yield offset, size, 0
+    done = size
+    while done < count:
+        size = min(count - done, longest - head)
+        yield offset + done - head, head + size, head
+        done += size
+
+
+def write_pieces(table: int, offset: int, data: bytes, longest: int) -> Iterator[tuple[int, bytes]]:
+    """How to write ``data`` from ``offset`` with writes of at most ``longest`` bytes: (offset, data).
+
+    Each write of a pending table carries the event description in front, and offsets do not count it (as for reads).
+    LocalProtocolError if nothing else would fit.
+    """
+    head = data[:PED_SIZE] if table & PENDING else b""
+    step = longest - len(head)
+    if step < 1:
+        raise LocalProtocolError(
+            f"writes of {longest} bytes cannot carry a pending table", hint="negotiate more packets"
+        )
+    content = data[len(head) :]
+    for start in range(0, len(content), step) or (0,):
+        yield offset + start, head + content[start : start + step]
+
+
 @dataclass(frozen=True, slots=True)
 class ProcedureResult:
     """Answer of a procedure: ``result`` (0 completed, 1 accepted, 2 invalid parameter …, MEP guide p. 52) and its data."""
@@ -83,7 +121,10 @@ class TableAccess(Protocol):
         ...
 
     async def read_part(self, table: int, offset: int, count: int) -> bytes:
-        """``count`` bytes from ``offset``; always exactly ``count`` (beyond the end: zeros, optical guide p. 9)."""
+        """``count`` bytes from ``offset``; always exactly ``count`` (beyond the end: zeros, optical guide p. 9).
+
+        Of a pending table: its event description, then ``count`` - 6 bytes from ``offset`` (see ``read_pieces``).
+        """
         ...
 
     async def write(self, table: int, data: bytes) -> None:

@@ -15,7 +15,7 @@ from osgp.tables.registry import find_table, table
 from osgp.tables.services import ResponseCode, response_error
 from osgp.tables.table import Table, table_name
 from osgp.wire import Context, Firmware, Struct, dependencies, layout_of
-from osgp.wire.errors import ConfigError, DecodeError
+from osgp.wire.errors import BadValue, ConfigError, DecodeError
 
 __all__ = ["Image", "ImageTables", "context_of"]
 
@@ -131,8 +131,9 @@ class Image:
         if span.bit is not None and span.width is not None:
             raw = self.read_part(declared.number, span.offset, span.size)
             word = int.from_bytes(raw, "little")
-            mask = ((1 << span.width) - 1) << span.bit
-            word = word & ~mask | (int(value) << span.bit) & mask
+            if not 0 <= int(value) < 1 << span.width:
+                raise BadValue(f"{value} does not fit {span.width} bits", struct=declared.__name__, field=path)
+            word = word & ~(((1 << span.width) - 1) << span.bit) | int(value) << span.bit
             self.write_part(declared.number, span.offset, word.to_bytes(span.size, "little"))
             return
         self.write_part(declared.number, span.offset, layout.encode_span(span, value))
@@ -151,7 +152,9 @@ class Image:
         except (TypeError, ValueError, AttributeError) as error:
             if isinstance(error, DecodeError):
                 raise
-            raise ConfigError(f"not a saved image: {error}", hint="an image is a JSON object of table names and hex bytes") from error
+            raise ConfigError(
+                f"not a saved image: {error}", hint="an image is a JSON object of table names and hex bytes"
+            ) from error
 
 
 _SIZING: set[int] = set()

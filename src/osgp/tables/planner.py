@@ -1,9 +1,10 @@
 """The planner: which full and partial reads answer a set of paths with the fewest bytes on the line.
 
 For each table the wanted byte ranges are sorted; a dynamic programme over them (O(n²) for n ranges, tens at most) finds the
-cheapest grouping into partial reads, and a full read replaces them where that is cheaper. Grouping neighbours is enough: a
-read that spans two ranges carries everything between them, so an optimal set of reads never interleaves. What a read costs
-is the door's affair (``DoorCosts``). It never reads what was not asked unless that saves bytes. Project choice.
+cheapest grouping into partial reads, and a full read replaces them where that costs no more. Grouping neighbours in the
+order of their first bytes is enough, because a longer read never costs less: if two groups interleave, the ranges of one
+that begin inside the other's hull can change sides without making any hull longer. What a read costs is the door's affair
+(``DoorCosts``). It never reads what was not asked unless that saves bytes. Project choice.
 """
 
 from __future__ import annotations
@@ -79,32 +80,26 @@ def read_cost(costs: DoorCosts, size: int, *, full: bool) -> tuple[int, int]:
 
 
 def plan_ranges(ranges: Sequence[tuple[int, int]], costs: DoorCosts) -> list[tuple[int, int]]:
-    """The cheapest partial reads (offset, count) that cover byte ranges (offset, size) of one table."""
+    """The cheapest partial reads (offset, count) that cover byte ranges (offset, size) of one table, by rising offset.
+
+    Each range lies wholly inside one of the reads. Of equally cheap sets, the one with the fewest exchanges.
+    """
     wanted = sorted({(offset, size) for offset, size in ranges if size > 0})
-    if not wanted:
-        return []
-    ends: list[int] = []
-    furthest = 0
-    for offset, size in wanted:
-        furthest = max(furthest, offset + size)
-        ends.append(furthest)
-    count = len(wanted)
-    best: list[tuple[int, int, int]] = [(0, 0, 0)]
-    for last in range(1, count + 1):
+    best: list[tuple[int, int, int, int]] = [(0, 0, 0, 0)]  # bytes, exchanges, first range and size of the last read
+    for last in range(1, len(wanted) + 1):
         options = []
-        for first in range(last):
-            start = wanted[first][0]
-            if first and ends[first - 1] > start:
-                continue  # ranges overlap: a cut here would read bytes twice
-            wire, exchanges = read_cost(costs, ends[last - 1] - start, full=False)
-            options.append((best[first][0] + wire, best[first][1] + exchanges, first))
+        end = 0
+        for first in reversed(range(last)):
+            start, size = wanted[first]
+            end = max(end, start + size)
+            wire, exchanges = read_cost(costs, end - start, full=False)
+            options.append((best[first][0] + wire, best[first][1] + exchanges, first, end - start))
         best.append(min(options))
     reads: list[tuple[int, int]] = []
-    last = count
+    last = len(wanted)
     while last:
-        first = best[last][2]
-        start = wanted[first][0]
-        reads.append((start, ends[last - 1] - start))
+        _, _, first, size = best[last]
+        reads.append((wanted[first][0], size))
         last = first
     return reads[::-1]
 
@@ -123,7 +118,11 @@ def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
         names = tuple(item.query.text for item in items)
         if any(item.span is None for item in items):
             wire, exchanges = read_cost(costs, size or 0, full=True)
-            why = "all of it is asked for" if any(not i.query.path for i in items) else "its layout depends on its own bytes"
+            why = (
+                "all of it is asked for"
+                if any(not i.query.path for i in items)
+                else "its layout depends on its own bytes"
+            )
             result.reads.append(PlannedRead(declared.number, 0, None, wire, exchanges, names, why))
             continue
         spans = [item.span for item in items if item.span is not None]
@@ -137,7 +136,7 @@ def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
                 result.reads.append(PlannedRead(declared.number, 0, None, wire, exchanges, names, why))
                 continue
         for (offset, count), (wire, exchanges) in zip(parts, costed):
-            inside = [i for i in items if i.span is not None and offset <= i.span.offset < offset + count]
+            inside = [item for item in items if _inside(item.span, offset, count)]
             asked = len({byte for i in inside if i.span for byte in range(i.span.offset, i.span.offset + i.span.size)})
             why = "exactly what was asked"
             if asked < count:
@@ -145,6 +144,11 @@ def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
             served = tuple(item.query.text for item in inside)
             result.reads.append(PlannedRead(declared.number, offset, count, wire, exchanges, served, why))
     return result
+
+
+def _inside(span: Span | None, offset: int, count: int) -> bool:
+    """Whether a read brings all bytes of a span. Spans without bytes (an array of no elements) need no read."""
+    return span is not None and span.size > 0 and offset <= span.offset and span.offset + span.size <= offset + count
 
 
 def table_size(declared: type[Table], context: Context) -> int | None:
