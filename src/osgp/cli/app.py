@@ -20,6 +20,7 @@ app.command("osgp.cli.bench:bench", name="bench")
 app.command("osgp.cli.conformance:conformance", name="conformance")
 app.command("osgp.cli.decode:decode", name="decode")
 app.command("osgp.cli.keys:app", name="keys")
+app.command("osgp.cli.meter:app", name="meter")
 app.command("osgp.cli.tables:app", name="tables")
 
 

@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from osgp.node.pending import PendingTables
+from osgp.node.pending import PendingTable, PendingTables
 from osgp.node.rights import may_read, may_run, may_write
 from osgp.node.transaction import Transactions
 from osgp.tables.bt.bt07 import BT07
@@ -78,15 +78,20 @@ class TableServer:
     refresh: Callable[[int, float], None] = lambda number, now: None
     written: Callable[[int, int, bytes, Port, float], None] = lambda number, offset, data, port, now: None
     responding: Callable[[Port], int] = lambda port: BT08_NUMBER
+    activating: Callable[[PendingTable, float], None] = lambda one, now: None
+    """Before a pending table becomes active: self read and demand reset, if its event description wants them."""
     activated: Callable[[int, float], None] = lambda number, now: None
     locked: Callable[[int], bool] = lambda number: False
     """A hardware lock: stands above all keys (answer 03)."""
     rk_sets_clock: bool = True
+    current: Port | None = None
+    """The port whose request is being carried out (ET70 tells a client which one it is)."""
 
     # --- the door's entrance
 
     def handle(self, request: Request, key: str, now: float, port: Port) -> tuple[int, bytes | None]:
         """Carry out one table service: (response code, data of a read or None). Never raises for anything a peer can send."""
+        self.current = port
         try:
             match request:
                 case FullRead(table, length):
@@ -101,6 +106,8 @@ class TableServer:
             return error.code, None
         except DecodeError:
             return ResponseCode.ERR, None
+        finally:
+            self.current = None
 
     def handle_message(self, message: bytes, key: str, now: float, port: Port) -> bytes:
         """The same for a message without table checksum, as MEP and transactions carry it."""
@@ -222,6 +229,11 @@ class TableServer:
         """Activate pending tables whose moment has come."""
         moment = self.utc(now)
         for one in self.pending.due(moment):
-            number = one.number
-            self.pending.activate(one, moment)
-            self.activated(number, now)
+            self.activate(one, now)
+
+    def activate(self, one: PendingTable, now: float) -> None:
+        """Make a pending table the active one, now."""
+        number = one.number
+        self.activating(one, now)
+        self.pending.activate(one, self.utc(now))
+        self.activated(number, now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from osgp.tables.et.et52 import ET52
 from osgp.tables.services import decode_request
@@ -118,3 +119,13 @@ class Transactions:
     def locked_for(self, who: str, now: float) -> bool:
         """Whether another client holds the tables."""
         return bool(self.holder) and self.holder != who and now < self.locked_until
+
+    def to_json(self) -> dict[str, Any]:
+        """For a saved device; a lock does not outlive it."""
+        return {"request": self.request.hex(), "response": self.response.hex(), "last": self.last}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """The inverse of ``to_json``."""
+        self.request[:] = bytes.fromhex(saved["request"])
+        self.response[:] = bytes.fromhex(saved["response"])
+        self.last = tuple(saved["last"]) if saved["last"] else None

@@ -8,11 +8,11 @@ __all__ = ["BP12"]
 
 
 class BP12(Procedure):
-    """Activate All Pending Tables (ANSI name, unverified)."""
+    """Activate what is pending, now."""
 
     number = 12
     title = "Activate All Pending Tables (ANSI name, unverified)"
     source = "mentioned only"
     status = "unverified"
     defined = False
-    notes = ("Activates pending tables regardless of the event code.",)
+    notes = ("number and parameters as generally known of ANSI C12.19 (unverified)",)

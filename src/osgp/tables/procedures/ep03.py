@@ -8,11 +8,11 @@ __all__ = ["EP03"]
 
 
 class EP03(Procedure):
-    """Clears alarms (name not given)."""
+    """Clear all alarms of BT03."""
 
     number = 2051
     title = "Clears alarms (name not given)"
     source = "mentioned only"
-    status = "unverified"
+    status = "project choice"
     defined = False
-    notes = ("Used to clear the Cover Removed alarm.",)
+    notes = ("Clears the alarm bits of BT03; parameters are not in the guides: none (project choice).",)

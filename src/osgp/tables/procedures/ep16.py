@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from osgp.tables.table import Procedure
+from osgp.wire import Struct
+from osgp.wire import fields as f
 
 __all__ = ["EP16"]
 
 
 class EP16(Procedure):
-    """Change System Clock By Delta."""
+    """Move the clock."""
 
     number = 2064
     title = "Change System Clock By Delta"
     source = "mentioned only"
-    status = "unverified"
+    status = "project choice"
     defined = False
-    mep = ("MBK", "MAK")
-    notes = ("Rate limited by ET55.DELTA_TIME_INCREMENT; not idempotent.",)
+    mep = (
+        "MBK",
+        "MAK",
+    )
+    notes = (
+        "Rate limited by ET55.DELTA_TIME_INCREMENT (not simulated: at once); not idempotent.",
+        "Parameters are not in the guides: project choice.",
+    )
+
+    class Parameters(Struct, floor="tables"):
+        """What is asked."""
+
+        delta: int = f.i32(unit="s", doc="added to the clock")

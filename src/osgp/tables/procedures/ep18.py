@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from osgp.tables.table import Procedure
+from osgp.wire import Struct
+from osgp.wire import fields as f
 
 __all__ = ["EP18"]
 
 
 class EP18(Procedure):
-    """Clears ET14 alarms / M-Bus multicast group use (name not given)."""
+    """Clear the latched alarms of M-Bus and MEP devices."""
 
     number = 2066
     title = "Clears ET14 alarms / M-Bus multicast group use (name not given)"
     source = "mentioned only"
-    status = "unverified"
+    status = "project choice"
     defined = False
-    notes = (("Clears latched MEP_ALARMS and DEVICE_ALARMS in ET14; ET34 GROUP_MASK refers to it for multicast."),)
+    results = {3: "handle matches no installed device"}
+    notes = ("Parameters are not in the guides: project choice.",)
+
+    class Parameters(Struct, floor="tables"):
+        """What is asked."""
+
+        device_handle: int = f.u16(doc="handle of the device, 0xFFFF all")

@@ -8,11 +8,12 @@ __all__ = ["EP34"]
 
 
 class EP34(Procedure):
-    """Demand reset instigator (name not given)."""
+    """Reset the demands now."""
 
     number = 2082
     title = "Demand reset instigator (name not given)"
     source = "mentioned only"
-    status = "unverified"
+    status = "project choice"
     defined = False
-    notes = ("Listed with EP33 in ET41.RESET_REASON.",)
+    results = {3: "no demand is configured"}
+    notes = ("Parameters are not in the guides: none (project choice).",)

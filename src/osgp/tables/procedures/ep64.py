@@ -8,11 +8,11 @@ __all__ = ["EP64"]
 
 
 class EP64(Procedure):
-    """Reset previous season data (name not given)."""
+    """Set BT24 to zero."""
 
     number = 2112
     title = "Reset previous season data (name not given)"
     source = "mentioned only"
-    status = "unverified"
+    status = "project choice"
     defined = False
-    notes = ("Resets BT24 on fw 4.10+.",)
+    notes = ("Parameters are not in the guides: none (project choice).",)
