@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from osgp.tables.et.et16 import ET16
 from osgp.tables.image import Image
-from osgp.tables.mbus import decode_device, decode_records, manufacturer_code, pick
+from osgp.tables.mbus import decode_device, decode_records, manufacturer_code, pick, unit_of_header
 from osgp.tables.measurements import find_measurement
 from osgp.wire import layout_of
 
@@ -122,6 +122,17 @@ def test_measurements_of_a_slot() -> None:
         assert place.path == "device_data[1]"
         assert place.convert is not None
         assert place.convert(found) == value
+
+
+def test_headers_tell_quantity_unit_and_scale() -> None:
+    volume = unit_of_header(bytes.fromhex("0413"))
+    assert volume is not None
+    assert (volume.quantity, volume.unit, volume.scale, volume.bcd) == ("volume", "m³", 0.001, False)
+    energy = unit_of_header(bytes.fromhex("8c100600"))
+    assert energy is not None
+    assert (energy.quantity, energy.unit, energy.scale, energy.bcd) == ("energy", "Wh", 1000, True)
+    for none in ("", "04", "0d78", "8484", "0513", "0f"):
+        assert unit_of_header(bytes.fromhex(none)) is None
 
 
 def test_manufacturer_letters() -> None:

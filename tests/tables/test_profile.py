@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osgp.tables.access import run_sync
+from osgp.tables.et.et11 import ET11
 from osgp.tables.image import Image
 from osgp.tables.profile import (
     Profile,
@@ -25,6 +26,7 @@ from osgp.tables.profile import (
     read_profile,
 )
 from osgp.tables.profile_geometry import Geometry
+from osgp.wire import layout_of
 from osgp.wire.errors import BadValue, ConfigError
 
 from .profiles import ET21, ET66, START, Counted, Tables, profile_image, put_ring, put_sizes
@@ -242,6 +244,26 @@ def test_channels_are_described_by_source_and_mapping() -> None:
     ]
     assert channels[2].extended == 4 << 12 | 1 << 8 | 5
     assert [each.key for each in read(Counted(image, {ET66})).channels][2] == "mapped_source_2"
+
+
+def test_mbus_channels_take_quantity_and_unit_from_the_data_types() -> None:
+    """MDT 5 is an 8-digit BCD volume in 10 l; its second, "special" entry (storage 1) is preferred."""
+    image, _ = profile_image(0)
+    shape = geometry(image.context)
+    raw, ring = encode_table(shape, START, [[1, 2, 0x1234], [1, 2, 0x1300], [1, 2, 0xABC]])
+    image.put(64, raw)
+    put_ring(image, ring.valid_blocks, ring.last_block, ring.sequence, ring.valid_intervals)
+    et11 = bytearray(39)
+    et11[layout_of(ET11).span("nbr_et57_entries").offset] = 4
+    image.put(ET11.number, bytes(et11))
+    mdt5 = bytes((1 | 5 << 2,)) + bytes.fromhex("0c1300")
+    special = bytes((1 | 5 << 2 | 0x80,)) + bytes.fromhex("4c1400")
+    image.put(2105, mdt5 + special + mdt5 + bytes(4))
+    profile = read(Counted(image))
+    channel = profile.channels[2]
+    assert (channel.key, channel.unit, channel.scale, channel.bcd) == ("mbus_2_volume", "m³", 0.01, True)
+    assert [row["mbus_2_volume"] for row in profile.rows()] == [12.34, 13.0, None]
+    assert [row["mbus_2_volume"] for row in profile.rows(differences=True)] == [None, 0.66, None]
 
 
 def test_a_reconfigured_profile_is_noticed() -> None:

@@ -16,7 +16,16 @@ from typing import Any
 from osgp.tables.et.et16 import ET16
 from osgp.wire.errors import ConfigError
 
-__all__ = ["MBusReading", "MBusRecord", "decode_device", "decode_records", "manufacturer_code", "pick"]
+__all__ = [
+    "MBusReading",
+    "MBusRecord",
+    "MBusUnit",
+    "decode_device",
+    "decode_records",
+    "manufacturer_code",
+    "pick",
+    "unit_of_header",
+]
 
 MEDIA = {
     0: "other",
@@ -130,6 +139,47 @@ def decode_records(data: bytes) -> tuple[list[MBusRecord], bytes, str]:
             continue
         return [record for each in found for record in _record(each)], data[len(good) :], error
     return [], bytes(data), error
+
+
+_WIDTH = {1: 1, 2: 2, 3: 3, 4: 4, 6: 6, 7: 8, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
+"""Bytes of a value by the data field of its DIF (EN 13757-3): integers, then BCD."""
+
+
+@dataclass(frozen=True, slots=True)
+class MBusUnit:
+    """What a data record header says of the number behind it: ``scale`` times the number is in ``unit``; ``bcd``: the number is
+    packed BCD."""
+
+    quantity: str
+    unit: str
+    scale: float
+    bcd: bool
+
+
+def unit_of_header(header: bytes) -> MBusUnit | None:
+    """The meaning of a data record header (DIF, DIFEs, VIF, VIFEs; bytes beyond it are ignored), None where it has no number.
+
+    Raises ConfigError where the library is not installed.
+    """
+    length = _header_length(header)
+    width = _WIDTH.get(header[0] & 15) if header else None
+    if not length or not width:
+        return None
+    # The number 1 looks the same in binary and BCD, and its value is the scale.
+    records, _, _ = decode_records(header[:length] + b"\x01".ljust(width, b"\0"))
+    if not records or isinstance(records[0].value, str | None):
+        return None
+    return MBusUnit(records[0].quantity, records[0].unit, records[0].value, header[0] & 15 >= 9)
+
+
+def _header_length(header: bytes) -> int:
+    """Bytes of DIF, DIFEs, VIF and VIFEs; 0 if they do not end."""
+    place = 0
+    for _ in range(2):
+        while place < len(header) and header[place] & 0x80:
+            place += 1
+        place += 1
+    return place if place <= len(header) else 0
 
 
 def _record(found: dict[str, Any]) -> Iterator[MBusRecord]:

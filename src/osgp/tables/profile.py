@@ -16,12 +16,14 @@ from typing import Any
 from osgp.tables.bt.bt61 import BT61
 from osgp.tables.bt.bt62 import BT62
 from osgp.tables.bt.bt63 import BT63
+from osgp.tables.channels import Channel, channel_of, headers_of
 from osgp.tables.energyunit import KnowsTables, read_energy_unit
 from osgp.tables.et.et21 import ET21
+from osgp.tables.et.et57 import ET57
 from osgp.tables.et.et66 import ET66
-from osgp.tables.naming import CUMULATIVE_UNITS, is_cumulative, short_name
+from osgp.tables.naming import CUMULATIVE_UNITS
 from osgp.tables.profile_geometry import COMMON_BITS, NO_VALUE, STATUS_TEXT, Geometry, Ring, geometry, ring_of
-from osgp.tables.sources import MAPPED, ExtendedSource, source
+from osgp.tables.sources import MAPPED, source
 from osgp.tables.table import Table
 from osgp.wire import Context, layout_of
 from osgp.wire.errors import BadValue, DecodeError, ResponseError
@@ -37,6 +39,7 @@ __all__ = [
     "encode_blocks",
     "encode_table",
     "geometry",
+    "headers_of",
     "read_profile",
     "ring_of",
 ]
@@ -56,62 +59,6 @@ def _codec(plain: bool) -> Any:
     except ImportError:
         return profile_plain
     return kernels
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One channel: ``source`` is its ID in BT62, ``extended`` the ET66 entry behind a mapped one. ``scale`` times the raw
-    value is in ``unit``. ``cumulative``: a counter, so differences are what was consumed in an interval."""
-
-    number: int
-    source: int
-    name: str
-    key: str
-    unit: str = ""
-    scale: float = 1
-    cumulative: bool = False
-    extended: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain object."""
-        shown: dict[str, Any] = {
-            "number": self.number,
-            "source": self.source,
-            "name": self.name,
-            "key": self.key,
-            "unit": self.unit,
-            "scale": self.scale,
-            "cumulative": self.cumulative,
-        }
-        if self.extended is not None:
-            shown["extended"] = self.extended
-        return shown
-
-
-def channel_of(number: int, source_id: int, extended: int | None = None, energy_unit: int = 1) -> Channel:
-    """The description of a channel. Energy counts in ``energy_unit`` Wh like BT23 (unverified for load profiles)."""
-    if extended is not None:
-        word = ExtendedSource(extended)
-        if word.type == 4:
-            kind = "mbus" if word.device_index < 4 else "mep"
-            place = word.device_index + 1 if kind == "mbus" else word.device_index - 3
-            name = f"{'M-Bus' if kind == 'mbus' else 'MEP'} device {place} data type {word.mdt}"
-            return Channel(
-                number, source_id, name, f"{kind}_{place}_mdt_{word.mdt}", cumulative=True, extended=extended
-            )
-        if word.type == 0:
-            known = channel_of(number, word.low, energy_unit=energy_unit)
-            return Channel(
-                number, source_id, known.name, known.key, known.unit, known.scale, known.cumulative, extended
-            )
-        return Channel(number, source_id, f"extended source {extended}", f"source_{extended}", extended=extended)
-    found = source(source_id)
-    unit, scale = found.si_unit or found.unit, found.scale
-    if unit in CUMULATIVE_UNITS:
-        scale *= energy_unit
-    if unit == "1/1000":
-        unit = ""
-    return Channel(number, source_id, found.name, short_name(found.name), unit, scale, is_cumulative(found.name, unit))
 
 
 @dataclass(slots=True)
@@ -152,7 +99,7 @@ class Profile:
         no reading. ``differences``: counters as the growth since the interval before, None where that one is missing.
         ``invalid``: also intervals that were never processed.
         """
-        scales = [each.scale for each in self.channels]
+        shown = [each.value for each in self.channels]
         keys = _unique([each.key for each in self.channels])
         before: list[float | int | None] = [None] * len(keys)
         before_time: int | None = None
@@ -166,8 +113,8 @@ class Profile:
                 "status": {key: STATUS_TEXT.get(code, f"status {code}") for key, code in zip(keys, status) if code},
             }
             scaled = [
-                _scaled(value, scale) if valid and code not in NO_VALUE else None
-                for value, scale, code in zip(values, scales, status)
+                show(value) if valid and code not in NO_VALUE else None
+                for value, show, code in zip(values, shown, status)
             ]
             follows = before_time is not None and time - before_time == self.interval_s
             for place, (key, value) in enumerate(zip(keys, scaled)):
@@ -215,10 +162,6 @@ class Profile:
             self.values[part],
             self.valid[part],
         )
-
-
-def _scaled(value: int, scale: float) -> float | int:
-    return value if scale == 1 else round(value * scale, 9) if isinstance(scale, float) else value * scale
 
 
 def _unique(keys: Sequence[str]) -> list[str]:
@@ -423,18 +366,29 @@ async def _channels(device: KnowsTables, context: Context, shape: Geometry, *, f
         return tuple(Channel(number, -1, f"channel {number}", f"channel_{number}") for number in range(shape.channels))
     described: list[Channel] = []
     unit: int | None = None
+    headers: dict[int, bytes] | None = None
     for number, source_id in enumerate(sources):
         extended: int | None = None
         if source_id in MAPPED:
             try:
                 entry = await device.access.read_part(ET66.number, 2 * (source_id - MAPPED.start), 2)
                 extended = int.from_bytes(entry, "little")
+                if headers is None and extended >> 12 == 4:
+                    headers = await _headers(device)
             except ResponseError:
                 extended = None
         elif source(source_id).unit in CUMULATIVE_UNITS and unit is None:
             unit = await read_energy_unit(device)
-        described.append(channel_of(number, source_id, extended, unit or 1))
+        described.append(channel_of(number, source_id, extended, energy_unit=unit or 1, headers=headers))
     return tuple(described)
+
+
+async def _headers(device: KnowsTables) -> dict[int, bytes]:
+    """What the M-Bus data types of a device mean; nothing where ET57 may not be read."""
+    try:
+        return headers_of((await device.knows(ET57)).table(ET57))
+    except (ResponseError, DecodeError):
+        return {}
 
 
 def _sizing(declared: type[Table]) -> list[type[Table]]:
