@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osgp.tables.access import run_sync
+from osgp.tables.bt.bt64 import BT64
 from osgp.tables.et.et11 import ET11
 from osgp.tables.image import Image
 from osgp.tables.profile import (
@@ -53,6 +55,34 @@ def test_sizes_follow_the_guide() -> None:
         shape_of(3, 1, 1, code=61)
     with pytest.raises(ConfigError, match="data set 2"):
         geometry(Image({61: struct.pack("<IHBHHBB", 0, 0, 32, 1, 1, 1, 15)}).context, 2)
+
+
+def test_what_is_no_bt61_is_refused() -> None:
+    with pytest.raises(BadValue, match="a table ends"):
+        geometry(Image({61: b"\xff" * 12 + b"\x0f"}).context)
+
+
+@pytest.mark.parametrize("end_readings", [False, True])
+@pytest.mark.parametrize("channels", [1, 2, 8, 15])
+def test_the_arithmetic_agrees_with_the_declaration(channels: int, end_readings: bool) -> None:
+    """BT64 is declared once, in the byte language; the vectorised reader must mean the same bytes."""
+    raw61 = struct.pack("<IHB", 0, 16 * end_readings, 32) + struct.pack("<HHBB", 3, 13, channels, 30)
+    context = Image({61: raw61}).context
+    shape = geometry(context)
+    layout = layout_of(BT64, context)
+    assert layout.size == shape.size
+    assert layout.span("blocks[1]").offset == shape.block_size
+    assert layout.span("blocks[0].simple_int_status").offset == shape.simple_offset
+    assert layout.span("blocks[0].intervals").offset == shape.header_size
+    assert layout.span("blocks[0].intervals[1].ext_int_status").offset == shape.header_size + shape.interval_size
+    rng = random.Random(channels)
+    values = [[rng.randrange(-(2**31), 2**31) for _ in range(channels)] for _ in range(39)]
+    raw, ring = encode_table(shape, START, values, status=[[3] * channels] * 39)
+    table = layout.decode(raw)
+    assert [each.int_data for block in table.blocks for each in block.intervals] == values
+    assert table.blocks[0].blk_end_time.datetime() == START + dt.timedelta(minutes=13 * 30)
+    assert table.blocks[2].simple_int_status == bytes((0xFF, 0x1F))
+    assert decode_table(raw, shape, ring).to_json()["values"] == values
 
 
 @given(seed=st.integers(0, 2**32), blocks=st.integers(1, 5), intervals=st.integers(1, 20), channels=st.integers(1, 16))
@@ -202,6 +232,18 @@ def test_all_since_and_last_agree_with_the_whole_table(count: int, earlier: int,
         assert after.times() == [time for time in times if time > since]
         half = read(Counted(image), since=since + dt.timedelta(minutes=7))
         assert half.times() == [time for time in times if time > since + dt.timedelta(minutes=7)]
+
+
+def test_without_numpy_reading_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, values = profile_image(40)
+    with_numpy = read(Counted(image), last=17)
+    monkeypatch.setitem(sys.modules, "osgp.tables.kernels", None)
+    monkeypatch.delattr("osgp.tables.kernels", raising=False)
+    without = read(Counted(image), last=17)
+    assert isinstance(without.values, list)
+    same(with_numpy, without)
+    assert list(with_numpy.rows(differences=True)) == list(without.rows(differences=True))
+    assert read(Counted(image), since=START + dt.timedelta(hours=5)).to_json()["values"] == values[20:]
 
 
 def test_only_the_bytes_needed_are_read() -> None:

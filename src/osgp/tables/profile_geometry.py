@@ -20,6 +20,8 @@ from osgp.wire.errors import BadValue, ConfigError
 __all__ = ["COMMON_BITS", "DAY_CODE", "STATUS_TEXT", "Geometry", "Ring", "geometry", "ring_of"]
 
 TIME_SIZE = 5
+MAX_TABLE = 1 << 24
+"""Offsets of partial reads have three bytes (optical guide p. 9)."""
 DAY_CODE = 84
 """Interval time code of 24 hours (BT61.MAX_INT_TIME); 1–60 are minutes."""
 
@@ -114,8 +116,8 @@ class Geometry:
 
 
 def geometry(context: Context, data_set: int = 1) -> Geometry:
-    """The geometry of a data set (1–4) from BT61. Raises ConfigError (no such data set), BadValue (unknown interval time),
-    MissingTable (BT61 not at hand)."""
+    """The geometry of a data set (1–4) from BT61. Raises ConfigError (no such data set), BadValue (unknown interval time, or
+    more than a table can hold), MissingTable (BT61 not at hand)."""
     actual = context.table(BT61)
     if not 1 <= data_set <= len(actual.sets):
         raise ConfigError(
@@ -130,6 +132,15 @@ def geometry(context: Context, data_set: int = 1) -> Geometry:
     header_size = simple_offset + simple_size
     interval_size = status_size + 4 * one.nbr_chns
     configured = one.nbr_blks and one.nbr_blk_ints and one.nbr_chns
+    block_size = header_size + one.nbr_blk_ints * interval_size
+    if one.nbr_blks * block_size > MAX_TABLE:
+        raise BadValue(
+            f"BT61 describes a load profile of {one.nbr_blks * block_size} bytes; a table ends at {MAX_TABLE}",
+            floor="tables",
+            struct="BT61",
+            field=f"sets[{data_set - 1}]",
+            hint="offsets have three bytes; these are probably not the bytes of BT61",
+        )
     return Geometry(
         data_set=data_set,
         blocks=one.nbr_blks,
@@ -142,7 +153,7 @@ def geometry(context: Context, data_set: int = 1) -> Geometry:
         header_size=header_size,
         status_size=status_size,
         interval_size=interval_size,
-        block_size=header_size + one.nbr_blk_ints * interval_size,
+        block_size=block_size,
     )
 
 
