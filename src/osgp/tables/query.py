@@ -54,7 +54,12 @@ def parse_query(text: str) -> Query:
             f"{text!r} is no path", hint="a path begins with a table, for example BT23.tot_data_block.summations[0]"
         )
     declared = table(found[1].upper())
-    return Query(text.strip(), declared, parse_path(text[found.end() :]))
+    tail = text[found.end() :].strip()
+    if tail == ".":
+        raise ConfigError(
+            f"{text!r} ends before its field", hint=f"name a field after the point, or ask for {found[1]}"
+        )
+    return Query(text.strip(), declared, parse_path(tail))
 
 
 def main_array(declared: type[Table]) -> str:
