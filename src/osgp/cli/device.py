@@ -24,6 +24,9 @@ from osgp.wire.errors import ConfigError, ResponseError
 __all__ = ["clone", "events", "profile", "query", "read", "run", "write"]
 
 Json = Annotated[bool, Parameter(name="--json", help="print one JSON document")]
+Address = Annotated[
+    str, Parameter(help="the device, for example optical:///dev/ttyUSB0 or mep+tls+tcp://host:port or image:FILE")
+]
 Raw = Annotated[bool, Parameter(help="show the raw bytes beside the values")]
 
 _SUMMARY = (
@@ -122,7 +125,7 @@ def read(address: str, /, *names: str, raw: Raw = False, json: Json = False, tar
 
 
 def query(
-    address: str,
+    address: Address,
     /,
     *names: str,
     plan: Annotated[bool, Parameter(help="show the requests, bytes and airtime instead of reading")] = False,
@@ -130,7 +133,13 @@ def query(
     json: Json = False,
     target: Target = ANYWHERE,
 ) -> None:
-    """Read a set of paths with the fewest bytes on the line; ``--plan`` shows what would be sent and why."""
+    """Read a set of paths with the fewest bytes on the line; ``--plan`` shows what would be sent and why.
+
+    Parameters
+    ----------
+    names
+        what to read: fwd_active_energy, BT28.present_values[0:4], BT64[-96:], BT21 …
+    """
     if not names:
         raise ConfigError("nothing was asked for", hint="give paths, for example BT23.tot_data_block.summations[0]")
     if not plan:
@@ -182,7 +191,7 @@ def query(
 
 
 def write(
-    address: str,
+    address: Address,
     path: str,
     value: str,
     /,
@@ -216,7 +225,7 @@ def write(
 
 
 def run(
-    address: str,
+    address: Address,
     procedure: str,
     /,
     *parameters: str,
@@ -279,7 +288,7 @@ def _since(text: str | None) -> dt.datetime | None:
 
 
 def profile(
-    address: str,
+    address: Address,
     /,
     *,
     since: Annotated[str | None, Parameter(help="from when on: 7d, 12h, 2026-11-01 or 2026-11-01T12:00 (UTC)")] = None,
@@ -334,7 +343,7 @@ def profile(
 
 
 def events(
-    address: str,
+    address: Address,
     /,
     *,
     last: Annotated[int | None, Parameter(help="the newest so many")] = 50,
@@ -361,7 +370,7 @@ def events(
 
 
 def clone(
-    address: str,
+    address: Address,
     file: Path,
     /,
     *,

@@ -64,7 +64,15 @@ def put(name: str, kind: str, /, *, key: str = "prompt:", vault: Place = None, j
 
 @app.command
 def remove(name: str, kind: str | None = None, /, *, vault: Place = None, json: Json = False) -> None:
-    """Forget a device's key of a kind, or all of them."""
+    """Forget a device's key of a kind, or all of them.
+
+    Parameters
+    ----------
+    name
+        the device
+    kind
+        MAK, MBK, MK, PK, RK or OMAK; all of the device's keys without it
+    """
     store = Vault.open(_place(vault), read_passphrase())
     store.remove(name, kind.upper() if kind else None)
     store.save()
