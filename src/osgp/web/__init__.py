@@ -1,4 +1,6 @@
-"""Pages and HTTP interface over the store and over live devices.
+"""The pages: a fleet, one device, its tables byte by byte, and the same as JSON. Project choice throughout.
 
-Floor 5. A project choice. Server-rendered, works offline; needs the extra ``web``.
+Start at ``osgp.web.app.create_app``. One folder for each thing with the same three files: ``models`` (what a page shows),
+``service`` (thinks), ``views`` (translates to HTML and JSON). Everything the browser needs is in ``static``: no network is
+asked for. Needs ``osgp[web]``.
 """

@@ -1,0 +1,1 @@
+"""One device: its values, load profile, events, visits and tables. Project choice."""

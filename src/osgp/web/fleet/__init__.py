@@ -1,0 +1,1 @@
+"""The fleet: one row for each device. Project choice."""

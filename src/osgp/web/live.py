@@ -1,0 +1,30 @@
+"""What a page may know of a collector that runs in the same process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+__all__ = ["Live", "Resting"]
+
+
+class Live(Protocol):
+    """A collector at work."""
+
+    def activity(self) -> Mapping[str, str]:
+        """What happens right now with a device, by name; a device that is not named rests."""
+
+    def note(self) -> str:
+        """One line above the pages, such as the speed of a simulation; may be empty."""
+
+
+class Resting:
+    """No collector: the store alone."""
+
+    def activity(self) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
+    def note(self) -> str:
+        """Nothing."""
+        return ""

@@ -1,0 +1,1 @@
+"""One table as it was read, explained byte by byte. Project choice."""
