@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osgp.wire.errors import DecodeError
+from osgp.wire.expr import Declared
 from osgp.wire.firmware import Firmware
-
-if TYPE_CHECKING:
-    from osgp.wire.struct import Struct
 
 __all__ = ["EMPTY", "Context", "MissingTable"]
 
@@ -34,20 +32,20 @@ class Context:
 
     def __init__(
         self,
-        tables: Mapping[type[Struct], bytes] | None = None,
+        tables: Mapping[Declared, bytes] | None = None,
         *,
         overrides: Mapping[str, int] | None = None,
         firmware: Firmware | None = None,
         env: Mapping[str, int] | None = None,
         order: str = "little",
     ) -> None:
-        self.raw: dict[type[Struct], bytes] = dict(tables or {})
+        self.raw: dict[Declared, bytes] = dict(tables or {})
         self.overrides = {_plain(key): value for key, value in (overrides or {}).items()}
         self.firmware = firmware
         self.env = dict(env or {})
         self.order = order
-        self._decoded: dict[type[Struct], Any] = {}
-        self._layouts: dict[type[Struct], Any] = {}
+        self._decoded: dict[Declared, Any] = {}
+        self._layouts: dict[Declared, Any] = {}
         self._key = (tuple(sorted(self.overrides.items())), firmware, tuple(sorted(self.env.items())), order)
 
     @property
@@ -55,7 +53,7 @@ class Context:
         """Everything but the tables, hashable."""
         return self._key
 
-    def with_table(self, table: type[Struct], raw: bytes) -> Context:
+    def with_table(self, table: Declared, raw: bytes) -> Context:
         """The same context, knowing one more (or a newer) table."""
         return Context(
             {**self.raw, table: raw}, overrides=self.overrides, firmware=self.firmware, env=self.env, order=self.order
@@ -84,7 +82,7 @@ class Context:
             return 1
         return 0
 
-    def lookup(self, table: type[Struct], path: tuple[Any, ...]) -> int:
+    def lookup(self, table: Declared, path: tuple[Any, ...]) -> int:
         """The integer at a path of another table. Raises MissingTable if neither table nor override is at hand.
 
         Where a table is known by overrides alone, its other fields count as 0 (project choice).
@@ -112,7 +110,7 @@ class Context:
             return 0
         return int.from_bytes(value, "little") if isinstance(value, bytes) else int(value)
 
-    def table(self, table: type[Struct]) -> Any:
+    def table(self, table: Declared) -> Any:
         """The decoded table. Raises MissingTable."""
         found = self._decoded.get(table)
         if found is None:

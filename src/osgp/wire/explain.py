@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osgp.wire.bits import BitField
 from osgp.wire.errors import DecodeError
+from osgp.wire.expr import Declared
 from osgp.wire.fields import Spec
 from osgp.wire.kinds import Kind
-
-if TYPE_CHECKING:
-    from osgp.wire.struct import Struct
 
 __all__ = ["ExplainNode", "Recorder", "describe"]
 
@@ -92,7 +90,7 @@ def _exponent(scale: float) -> int:
 class Recorder:
     """Collects what a walk reads and makes the tree of it."""
 
-    def __init__(self, struct: type[Struct], data: bytes) -> None:
+    def __init__(self, struct: Declared, data: bytes) -> None:
         self.data = data
         self.root = ExplainNode(struct.__name__, type="record", source=struct.about.source, status=struct.about.status)
         self.stack = [self.root]

@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from osgp.wire.errors import DecodeError
 
-if TYPE_CHECKING:
-    from osgp.wire.struct import Struct
-
 __all__ = [
     "INDEX",
+    "Declared",
     "Expr",
     "Ref",
     "Unresolved",
@@ -41,6 +39,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Declared = type[Any]
+"""A declared structure, for the modules below ``struct`` that only hand it on."""
 
 
 class Unresolved(Exception):
@@ -267,7 +268,3 @@ def follow(value: Any, path: tuple[Any, ...], scope: Scope, ref: Ref) -> int:
     if not isinstance(value, int):
         raise DecodeError(f"{ref!r} is not a number", field=repr(ref))
     return int(value)
-
-
-def _struct_root(root: object) -> type[Struct] | None:
-    return root if isinstance(root, type) else None

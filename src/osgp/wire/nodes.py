@@ -7,17 +7,14 @@ the ``struct`` module. Both give the same values (tested against each other).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osgp.wire.context import Context, MissingTable
 from osgp.wire.errors import BadValue, DecodeError, Truncated
-from osgp.wire.expr import ENV_ROOT, INDEX_ROOT, OUTER_ROOT, Expr, Ref, Unresolved, evaluate, follow
+from osgp.wire.explain import Recorder
+from osgp.wire.expr import ENV_ROOT, INDEX_ROOT, OUTER_ROOT, Declared, Expr, Ref, Unresolved, evaluate, follow
 from osgp.wire.fields import MANY, Field, Spec
 from osgp.wire.kinds import Kind
-
-if TYPE_CHECKING:
-    from osgp.wire.explain import Recorder
-    from osgp.wire.struct import Struct
 
 __all__ = ["ArrayNode", "Items", "LeafNode", "Node", "RecordNode", "Run", "UnionNode"]
 
@@ -44,7 +41,7 @@ class Run:
         self.context = context
         self.data = data
         self.base = 0
-        self.stack: list[tuple[type[Struct], Any]] = []
+        self.stack: list[tuple[Declared, Any]] = []
         self.index: int | None = None
         self.recorder = recorder
 
@@ -195,9 +192,7 @@ class RecordNode(Node):
 
     __slots__ = ("index", "members", "struct", "tail")
 
-    def __init__(
-        self, spec: Spec, struct: type[Struct], members: list[tuple[str, Node | None, Any]], index: Any
-    ) -> None:
+    def __init__(self, spec: Spec, struct: Declared, members: list[tuple[str, Node | None, Any]], index: Any) -> None:
         super().__init__(spec)
         self.struct = struct
         self.members = members
@@ -213,7 +208,7 @@ class RecordNode(Node):
 
     def decode_within(self, run: Run, pos: int, end: int, *, cut: bool) -> tuple[Any, int]:
         """``cut``: the record fills exactly ``pos:end``; what does not fit is left out, what is left over is kept."""
-        instance = self.struct.__new__(self.struct)
+        instance: Any = object.__new__(self.struct)
         run.stack.append((self.struct, instance))
         index = run.index
         if self.index is not None:

@@ -123,7 +123,9 @@ class Struct(metaclass=StructMeta):
                 setattr(self, name, spec.default)
             else:
                 setattr(self, name, None)
-        self._rest: bytes = values.pop("_rest", b"")  # declared here: in the class body checkers would make it a parameter
+        self._rest: bytes = values.pop(
+            "_rest", b""
+        )  # declared here: in the class body checkers would make it a parameter
         if values:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(values)}")
 
