@@ -90,7 +90,7 @@ def copy_dimensions(image: Image) -> None:
     t.unlisted_fixed = b""
     t.log_list = []
     for log in logs.logs:
-        record = layout_of(ET42.LogList).zero()  # type: ignore[attr-defined]  # nested declaration
+        record = layout_of(ET42.LogList).zero()
         record.log_count, record.log_entry_size = min(log.current_entries, 255), log.entry_size
         t.log_list.append(record)
     t.demand_sources, t.coincident_sources = list(selection.demand_select), list(selection.coincident_select)
@@ -117,7 +117,7 @@ def copy_dimensions(image: Image) -> None:
 
 
 def _data_set(image: Image, actual: Any, inner: Any, number: int) -> Any:
-    record: Any = layout_of(ET42.LpDataSets).zero()  # type: ignore[attr-defined]  # nested declaration
+    record: Any = layout_of(ET42.LpDataSets).zero()
     record.block_size, record.nbr_blocks, record.nbr_chns = inner.block_size, actual.nbr_blks, actual.nbr_chns
     record.interval_duration, record.interval_size = actual.max_int_time, inner.interval_size
     record.options, record.intervals_per_block = int(inner.lp_options or 0), actual.nbr_blk_ints

@@ -243,10 +243,13 @@ class MbusDevices:
             "polled": self.polled,
             "up": self.up,
             "queue": [list(each) for each in self.queue],
+            "gone": [slot for slot, child in enumerate(self.children) if child is None],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """The inverse of ``to_json``."""
         self.last = [bytes.fromhex(each) for each in saved["last"]]
         self.polled, self.up = list(saved["polled"]), list(saved["up"])
+        for slot in saved["gone"]:
+            self.children[slot] = None
         self.queue = [(due, place, slot, kind) for due, place, slot, kind in saved["queue"]]

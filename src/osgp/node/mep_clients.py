@@ -68,10 +68,8 @@ class MepClients:
         """Where the answers of procedures go: BT08, or ET59 or ET85 for MEP clients (MEP guide p. 22)."""
         if port.name == "mep2" and extended(85) in self.meter.image:
             return extended(85)
-        if port.mep and ET50.number in self.meter.image:
-            if self.meter.image.get(ET50, "inbound[0].mep_flags.et59_response"):
-                return extended(59)
-        return 8
+        there = port.mep and ET50.number in self.meter.image
+        return extended(59) if there and self.meter.image.get(ET50, "inbound[0].mep_flags.et59_response") else 8
 
     def remove(self, handle: int) -> int:
         """EP17 for one handle: answers its result code."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from osgp.node import meter_procedures
@@ -25,7 +26,7 @@ from osgp.node.mbus_devices import MbusChild, MbusDevices
 from osgp.node.mep_clients import MepClients
 from osgp.node.meter_image import PENDING_TABLES, Model, build_image, check_model
 from osgp.node.meter_views import MeterViews
-from osgp.node.pending import PendingTables
+from osgp.node.pending import PendingTable, PendingTables
 from osgp.node.power_quality import PowerQuality
 from osgp.node.present import PresentValues
 from osgp.node.profile_log import POWER_FAIL, ProfileLog
@@ -56,6 +57,7 @@ from osgp.wire import Firmware
 __all__ = ["Meter"]
 
 _DEMAND_S = DEMAND_MINUTES * 60
+_SAMPLE_S = 3600
 _STATE_FORM = 1
 
 
@@ -126,6 +128,8 @@ class Meter:
             refresh=self.refresh,
             written=self.written,
             responding=self._responding,
+            activating=self._activating,
+            waiting=self.plan_pending,
             activated=self._activated,
         )
         self.views = MeterViews(self)
@@ -222,7 +226,7 @@ class Meter:
         shown = self.shown
         self._next_interval = [one.end_after(shown) for one in self.profiles]
         self._next_demand = (int(shown // _DEMAND_S) + 1) * _DEMAND_S
-        self._demand_began = self.at
+        self.demand_began = self.at
         self._next_change = self.calendar.next_change(shown, self.self_read_s, *self.mbus.seconds_of_day)
         self.plan_pending()
 
@@ -276,7 +280,7 @@ class Meter:
         values, statuses = self.snapshot(one)
         overflowed = one.overflow
         one.close(due, values, statuses, dst=self.calendar.dst(due - 1), stuff=self.stuffs_skipped)
-        if one.index == 0:
+        if one.index == 0 and due % _SAMPLE_S == 0:
             self.quality.sample()
         if one.overflow and not overflowed:
             self.log(f"load_profile_overflow_{one.index + 1}")
@@ -287,8 +291,8 @@ class Meter:
         local = utc_datetime(due + self.calendar.offset_s(due))
         moment = (local.year - 2000, local.month, local.day, local.hour, local.minute)
         if self.demand_sources:
-            self.registers.end_demand(self.demand_sources, self.coincident, self.at - self._demand_began, moment)
-        self._demand_began = self.at
+            self.registers.end_demand(self.demand_sources, self.coincident, self.at - self.demand_began, moment)
+        self.demand_began = self.at
         self._next_demand = (due // _DEMAND_S + 1) * _DEMAND_S
 
     def register_value(self, source: int, counts: dict[int, int]) -> int | None:
@@ -307,7 +311,7 @@ class Meter:
         if source == 28:
             return self.errors
         if 88 <= source <= 95:
-            demands = self.registers.present_demand(self.demand_sources, self.at - self._demand_began)
+            demands = self.registers.present_demand(self.demand_sources, self.at - self.demand_began)
             return demands[source - 88] if source - 88 < len(demands) else 0
         if 96 <= source <= 103:
             previous = self.registers.previous
@@ -405,9 +409,9 @@ class Meter:
         self.clock.set(self.at, utc)
         self.log("time_changed_new", user=user)
         self._tariff_to(int(utc // 1), passed=False)
-        began = self._demand_began
+        began = self.demand_began
         self._schedule()
-        self._demand_began = began
+        self.demand_began = began
 
     # --- tables
 
@@ -442,10 +446,17 @@ class Meter:
         del now
         before = self.tariff
         self._calendar_changed()
-        after, self.tariff = self.tariff, before
-        del after
+        self.tariff = before
         self._tariff_to(int(self.shown // 1))
         self._schedule_change()
+
+    def _activating(self, one: PendingTable, now: float) -> None:
+        """A pending table may want a self read and a demand reset before it becomes active (optical guide p. 9)."""
+        del now
+        if one.self_read:
+            self.self_reads.self_read()
+        if one.demand_reset and self.demand_sources:
+            self.demand_reset(reason=2)
 
     def _activated(self, number: int, now: float) -> None:
         self.log("pending_table_activated", number)
@@ -521,9 +532,8 @@ class Meter:
             "relays": self.relays.to_json(),
             "mbus": self.mbus.to_json(),
             "mep": self.mep.to_json(),
-            "next": [self._next_interval, self._next_demand, self._demand_began, self._next_change],
-            "tariff": [self.tariff.tier, self.tariff.season, self.tariff.special, self.tariff.dst]
-            + [self.tariff.offset_s, self.tariff.day],
+            "next": [self._next_interval, self._next_demand, self.demand_began, self._next_change],
+            "tariff": list(astuple(self.tariff)),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -544,7 +554,7 @@ class Meter:
         self.relays.restore(saved["relays"])
         self.mbus.restore(saved["mbus"])
         self.mep.restore(saved["mep"])
-        intervals, self._next_demand, self._demand_began, self._next_change = saved["next"]
+        intervals, self._next_demand, self.demand_began, self._next_change = saved["next"]
         self._next_interval = list(intervals)
         self.tariff = TariffState(*saved["tariff"])
         self.plan_pending()

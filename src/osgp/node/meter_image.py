@@ -13,10 +13,11 @@ from typing import Any
 from osgp.node.rights import may_write
 from osgp.tables.bt.bt21 import BT21
 from osgp.tables.bt.bt23 import BT23
+from osgp.tables.et.et36 import ET36
 from osgp.tables.image import Image
-from osgp.tables.registry import all_tables, find_table
+from osgp.tables.registry import all_tables
 from osgp.tables.table import EXTENDED, Table, extended
-from osgp.wire import Bits, Context, Firmware, Struct, Text, dependencies, layout_of
+from osgp.wire import Bits, Context, Firmware, Layout, Struct, Text, dependencies, layout_of
 from osgp.wire.errors import ConfigError
 from osgp.wire.fields import RDate, Spec
 
@@ -142,7 +143,7 @@ class _Builder:
     def build(self) -> Image:
         order: list[type[Table]] = []
 
-        def add(one: type[Any]) -> None:
+        def add(one: Any) -> None:
             for needed in sorted(dependencies(one), key=lambda each: getattr(each, "number", 0)):
                 if needed not in order:
                     add(needed)
@@ -152,7 +153,7 @@ class _Builder:
         for declared in all_tables():
             add(declared)
         for declared in order:
-            layout = layout_of(declared, self.context)
+            layout: Layout[Any] = layout_of(declared, self.context)
             table: Any = layout.zero()
             _defaults(table)
             make: Callable[[Any], None] | None = getattr(self, f"_{declared.__name__.lower()}", None)
@@ -164,7 +165,9 @@ class _Builder:
         self.raw[extended(52)] = bytes(896 if self.many_profiles else 768)
         self.raw[extended(53)] = bytes(1785)
         kept = {number: raw for number, raw in self.raw.items() if number not in self.absent}
-        hidden = {declared: self.raw[declared.number] for declared in order if declared.number in self.absent}
+        hidden: dict[type[Struct], bytes] = {
+            declared: self.raw[declared.number] for declared in order if declared.number in self.absent
+        }
         return Image(kept, base=Context(hidden, firmware=self.firmware, env=self.context.env))
 
     # --- basic tables
@@ -354,7 +357,6 @@ class _Builder:
         t.internal_config = t.internal_config.with_(single_phase=single, polyphase=1 - single)
 
     def _et36(self, t: Any) -> None:
-        record = t_record(find_table(extended(36)), "logs")
         register = layout_of(BT23, self.context).size or 0
         demands = self.context.table(BT21).nbr_demands
         entry = register + 6 + (2 if demands else 0)
@@ -364,7 +366,7 @@ class _Builder:
         t.count = len(sizes)
         t.logs = []
         for number, size, count in sizes:
-            one = layout_of(record).zero()
+            one: Any = layout_of(ET36.Logs).zero()
             one.table_id = type(one.table_id)(tbl_nbr=number, extended=1)
             one.entry_size, one.max_entries, one.current_entries = size, 253, count
             one.flags = type(one.flags)(length_included=int(number in (41, 45)))
@@ -399,14 +401,6 @@ class _Builder:
 
 
 _HOLIDAYS = ((1, 1), (5, 1), (10, 3), (12, 25), (12, 26))
-
-
-def t_record(declared: type[Table] | None, name: str) -> type[Struct]:
-    """The structure of a table's array elements."""
-    if declared is None:
-        raise ConfigError("no such table")
-    inner: type[Struct] = declared.specs[name].struct
-    return inner
 
 
 def _absent(firmware: Firmware) -> set[int]:

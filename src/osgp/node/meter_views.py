@@ -74,15 +74,11 @@ class MeterViews:
             if flags.cont_cum_demand:
                 one.cont_cum_demand = kept.cumulative + kept.value
             one.demand = [kept.value] * len(one.demand)
-        values = [kept.coincident[n] for kept in demands for n in range(len(kept.coincident))]
-        values += [0] * (len(record.coincidents) - len(values))
-        place = 0
         for index, (_, of) in enumerate(meter.coincident):
             own = demands[of].coincident if of < len(demands) else []
             earlier = sum(1 for _, each in meter.coincident[:index] if each == of)
             value = own[earlier] if earlier < len(own) else 0
             record.coincidents[index].coin_values = [value] * len(record.coincidents[index].coin_values)
-            place += 1
         return record
 
     def registers(self) -> bytes:
@@ -105,7 +101,7 @@ class MeterViews:
         meter = self.meter
         present = meter.present()
         table: Any = layout_of(BT28, meter.image.context).zero()
-        seconds = meter.at - meter._demand_began
+        seconds = meter.at - meter.demand_began
         for record, value in zip(table.present_demands, meter.registers.present_demand(meter.demand_sources, seconds)):
             record.demand_value = value
         table.present_values = [present.value(source) for source in meter.image.decode(BT27).present_value_select]
@@ -115,7 +111,7 @@ class MeterViews:
 
     def _bt52(self) -> None:
         moment = utc_datetime(self.meter.shown)
-        qual = BT52.TimeQual(day_of_week=moment.isoweekday() % 7, dst_flag=int(self.meter.tariff.dst), gmt_flag=1)  # type: ignore[attr-defined]  # nested declaration
+        qual = BT52.TimeQual(day_of_week=moment.isoweekday() % 7, dst_flag=int(self.meter.tariff.dst), gmt_flag=1)
         self.meter.image.put(52, bytes(LTime.of(moment)) + bytes([qual]))
 
     def _bt55(self) -> None:

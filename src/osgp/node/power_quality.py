@@ -1,6 +1,6 @@
 """Power quality in ET09 and the outage log ET81 (MEP guide p. 67, 185).
 
-Voltage and frequency are sampled at the end of each interval of the first data set, so that a day stays cheap: sags and surges
+Voltage and frequency are sampled every hour, with an interval of the first data set, so that a day stays cheap: sags and surges
 count when a sample lies beyond a threshold and the one before did not (project choice).
 """
 

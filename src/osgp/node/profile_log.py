@@ -20,7 +20,7 @@ from osgp.wire import LTime, STime
 __all__ = ["DST", "POWER_FAIL", "SKIPPED", "ProfileLog"]
 
 DST, POWER_FAIL, CLOCK_FORWARD, CLOCK_BACKWARD = 1, 2, 4, 8
-_PARTIAL, _LONG, SKIPPED = 5, 3, 4
+_PARTIAL, _LONG, SKIPPED = 2, 3, 4
 
 
 @dataclass(slots=True)

@@ -29,7 +29,9 @@ def configure_profile(meter: Meter, asked: Any) -> int:
         return _INVALID
     code, channels = asked.interval_time, asked.nbr_chns
     off = not (code and channels and asked.nbr_blks and asked.nbr_blk_ints)
-    if not off and (not (code <= 60 and 1440 % code == 0 or code == 84) or channels > 16 or asked.nbr_blk_ints > 1440):
+    if not off and (
+        not ((code <= 60 and 1440 % code == 0) or code == 84) or channels > 16 or asked.nbr_blk_ints > 1440
+    ):
         return _INVALID
     sources, mapping = [], {}
     for channel, source in enumerate(asked.sources):
@@ -46,8 +48,6 @@ def configure_profile(meter: Meter, asked: Any) -> int:
     if size + others > image.decode(BT60).memory_len:
         return _CONFLICT
     settings: Any = image.decode(BT62)
-    chosen = [each.lp_source_sel for each in settings.sets[number].channels]
-    del chosen
     record = actual.sets[number]
     record.nbr_blks, record.nbr_blk_ints, record.nbr_chns, record.max_int_time = (
         (0, 0, 0, 0) if off else (asked.nbr_blks, asked.nbr_blk_ints, channels, code)

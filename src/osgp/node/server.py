@@ -81,6 +81,8 @@ class TableServer:
     activating: Callable[[PendingTable, float], None] = lambda one, now: None
     """Before a pending table becomes active: self read and demand reset, if its event description wants them."""
     activated: Callable[[int, float], None] = lambda number, now: None
+    waiting: Callable[[], None] = lambda: None
+    """A pending table was written: something may become due."""
     locked: Callable[[int], bool] = lambda number: False
     """A hardware lock: stands above all keys (answer 03)."""
     rk_sets_clock: bool = True
@@ -163,6 +165,7 @@ class TableServer:
         start = offset or 0
         if number & PENDING:
             self.pending.write(number, start, data, self.utc(now))
+            self.waiting()
             return ResponseCode.OK, None
         if number == BT07_NUMBER:
             return self._procedure(data, key, now, port), None

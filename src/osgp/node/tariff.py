@@ -158,7 +158,9 @@ class Calendar:
         if known is not None:
             return known
         known = self._years[year] = {}
-        dated = [(date, action) for rule, action in self._recurring for date in dates_of(rule, year)]
+        dated: list[tuple[dt.date, Any]] = [
+            (date, action) for rule, action in self._recurring for date in dates_of(rule, year)
+        ]
         dated += [(date, action) for date, action in self._single if date.year == year]
         for date, action in dated:
             old = known.get(date, _Day())

@@ -49,10 +49,12 @@ def lab_keys(seed: int, serial: str) -> dict[str, Key]:
     return found
 
 
-def _children(seed: int, weather: Weather) -> tuple[MbusChild, ...]:
-    from osgp.sim.load_children import GasMeter, HeatMeter, WaterMeter
+def _children(seed: int, weather: Weather, since: float) -> tuple[MbusChild, ...]:
+    """Three children whose counters began at ``since``: so they need not be summed over years."""
+    from osgp.sim.load_children import ChildOptions, GasMeter, HeatMeter, WaterMeter
 
-    return (WaterMeter(seed), GasMeter(seed, weather=weather), HeatMeter(seed, weather=weather))
+    options = ChildOptions(weather=weather, since=datetime.fromtimestamp(since, UTC))
+    return (WaterMeter(seed, **options), GasMeter(seed, **options), HeatMeter(seed, **options))
 
 
 class SimulatedDevice:
@@ -103,8 +105,14 @@ class SimulatedDevice:
                 )
             )
         self.source = source
+        self._since = begin - (history + 40.0) * 86400  # before the last due date of the earliest telegram
+        self._make_children: Callable[[], Sequence[MbusChild]]
         if children is None:
-            children = _children(house_seed, weather) if model == "mbus" else ()
+            self._make_children = lambda: _children(house_seed, weather, self._since) if model == "mbus" else ()
+            children = self._make_children()
+        else:
+            given = tuple(children)
+            self._make_children = lambda: given
         self.meter = Meter(
             model, self.serial, source, start=begin, seed=house_seed, firmware=firmware, children=tuple(children)
         )
@@ -138,6 +146,7 @@ class SimulatedDevice:
         if self._optical is None:
             options = options or ServerOptions(first_packet_lost=False)
             self._optical = OpticalServer(self._optical_request, self._check_key, options=options)
+            self._settle()
         return self._optical
 
     def mep_server(self, client: int = 0) -> MepServer:
@@ -149,12 +158,13 @@ class SimulatedDevice:
             found = self._mep[client] = MepServer(
                 lambda message, access, now: self._mep_request(client, message, access, now),
                 self.keys.get,
-                rng=self._tls_rng,  # type: ignore[arg-type]  # SystemRandom is a Random
+                rng=self._tls_rng,
                 sequence=self._sequences[client],
                 tls=self.tls is not False,
                 demand_tls=self.tls is True,
                 alert=lambda: self.meter.mep.alert(client),
             )
+            self._mute()
         return found
 
     def on_event(self, machine: Any, event: Any) -> None:
@@ -172,9 +182,12 @@ class SimulatedDevice:
                 port.user_id, port.fresh = user_id, True
             case SessionClosed():
                 self._optical_open = False
-        if self.shared_uart:
-            for server in self._mep.values():
-                server.set_muted(self._optical_open)
+        self._mute()
+
+    def _mute(self) -> None:
+        """The MEP is deaf without supply, and while the optical port has the UART that both share."""
+        for server in self._mep.values():
+            server.set_muted(not self.meter.powered or (self.shared_uart and self._optical_open))
 
     def _check_key(self, password: bytes) -> str | None:
         found = None
@@ -213,6 +226,11 @@ class SimulatedDevice:
     def advance(self, now: float) -> None:
         """Let the meter live up to ``now`` (monotonic), asked or not."""
         self.meter.advance(self.utc_of(now))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Doors follow supply and configuration."""
+        self._mute()
         if self._optical is not None:
             self._optical.options.port_on = self.meter.powered and not self._optical_disabled()
 
@@ -223,12 +241,12 @@ class SimulatedDevice:
     def power_off(self, now: float) -> None:
         """The supply fails."""
         self.meter.power_off(self.utc_of(now))
-        self.advance(now)
+        self._settle()
 
     def power_on(self, now: float) -> None:
         """The supply is back."""
         self.meter.power_on(self.utc_of(now))
-        self.advance(now)
+        self._settle()
 
     # --- state
 
@@ -239,6 +257,7 @@ class SimulatedDevice:
             "serial": self.serial,
             "seed": self.seed,
             "index": self.index,
+            "since": self._since,
             "sequences": list(self._mep_sequences()),
             "psn": {name: port.last_psn for name, port in self.ports.items()},
             "meter": self.meter.to_json(),
@@ -258,7 +277,11 @@ class SimulatedDevice:
                 f"the saved state is that of meter {saved.get('serial')}, model {meter.get('model')}, seed {saved.get('seed')}",
                 hint="start with the same --model, --seed, --count and firmware, or with another state file",
             )
+        self._since = saved["since"]
+        self.meter.children = tuple(self._make_children())
         self.meter.restore(saved["meter"])
+        for number in self.faults.absent:
+            self.meter.image.remove(number)
         self._sequences = list(saved["sequences"])
         for name, psn in saved["psn"].items():
             self.ports[name].last_psn = psn

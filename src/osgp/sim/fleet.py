@@ -117,7 +117,7 @@ class Fleet:
         for name, wanted, machine in doors:
             if wanted:
                 server = Server(
-                    machine,  # type: ignore[arg-type]  # options of the makers have defaults
+                    machine,
                     baud=9600 if self.options.uart else None,
                     wrap=self._wrap(index, name) if device.faults.on_line else None,
                     on_event=device.on_event,
