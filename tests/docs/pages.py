@@ -13,8 +13,9 @@ GENERATED = ("_generated", "_build", "_data", "reference/tables", "reference/cli
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|:{3,})(?P<info>[^`\n]*)$")
 _MARK = re.compile(r"^ *<!-- ([a-z]+) -->$")
 
-MARKS = ("hardware", "interactive", "make", "background")
-"""hardware: needs a real meter. interactive: asks something. make: a target of the Makefile. background: goes on running."""
+MARKS = ("hardware", "interactive", "make", "background", "slow")
+"""hardware: needs a real meter. interactive: asks something. make: about the clone itself, with a target of the Makefile.
+background: goes on running. slow: takes minutes, run by ``make test-long``."""
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,11 @@ def is_doctest(block: Block) -> bool:
     return block.text.lstrip().startswith(">>>")
 
 
-def runnable(page: Path) -> list[Block]:
+def runnable(page: Path, *marks: str) -> list[Block]:
     return [
         block
         for block in blocks_of(page)
-        if block.mark in ("", "background")
+        if block.mark in ("", "background", *marks)
         and (block.language == "console" or (block.language == "python" and not is_doctest(block)))
     ]
 
@@ -138,13 +138,12 @@ def check_output(command: Command, said: str, shell: Shell) -> None:
             raise AssertionError(f"$ {command.line}\nthe page shows {shown!r}, which does not come:\n{said}")
 
 
-@pytest.mark.parametrize("page", [page for page in pages() if runnable(page)], ids=of)
-def test_console_snippets_run(page: Path, tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
+def run_page(blocks: list[Block], folder: Path) -> None:
+    shell = Shell(folder)
     try:
-        for block in runnable(page):
+        for block in blocks:
             if block.language == "python":
-                (tmp_path / "snippet.py").write_text(shell.own_ports(block.text), "utf-8")
+                (folder / "snippet.py").write_text(shell.own_ports(block.text), "utf-8")
                 shell.run(f"{shlex.quote(sys.executable)} snippet.py")
                 continue
             for command in commands_of(block):
@@ -154,6 +153,19 @@ def test_console_snippets_run(page: Path, tmp_path: Path) -> None:
                     check_output(command, shell.run(command.line), shell)
     finally:
         shell.close()
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if runnable(page)], ids=of)
+def test_console_snippets_run(page: Path, tmp_path: Path) -> None:
+    run_page(runnable(page), tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if len(runnable(page, "slow")) > len(runnable(page))], ids=of
+)
+def test_slow_snippets_run(page: Path, tmp_path: Path) -> None:
+    run_page(runnable(page, "slow"), tmp_path)
 
 
 def osgp_lines() -> list[tuple[str, str]]:

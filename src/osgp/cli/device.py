@@ -392,7 +392,7 @@ def clone(
         with Progress(console=stderr, transient=True) as progress:
             for one in progress.track(declared, description="tables"):
                 try:
-                    image.put(one.number, await device.access.read(one.number))
+                    image.put(one.number, await device.raw(one.number))
                 except ResponseError as error:
                     refused[one.__name__] = error.message
         return image, refused
