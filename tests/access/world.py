@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import random
 from typing import Any
 
@@ -91,8 +92,13 @@ def _merged(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def complete_image(seed: int = 1) -> Image:
+def complete_image() -> Image:
     """Every table, sized by the dimensions above; dimension tables hold them, the others random bytes."""
+    return Image(_tables())
+
+
+@functools.cache
+def _tables() -> dict[int, bytes]:
     image = Image()
     image.put(1, bytes(14) + _FIRMWARE_4_10 + bytes(8))
     for name in (*DIMENSIONS, *_ALIKE):
@@ -100,7 +106,7 @@ def complete_image(seed: int = 1) -> Image:
         layout = layout_of(declared, image.context.with_values(lp_sets=1))
         content = _merged(layout.zero().to_json(), DIMENSIONS[_ALIKE.get(name, name)])
         image.put(declared.number, layout.encode(declared.from_json(content)))
-    rng = random.Random(seed)
+    rng = random.Random(1)
     sizing: dict[Any, None] = {}
 
     def add(declared: Any) -> None:
@@ -122,7 +128,7 @@ def complete_image(seed: int = 1) -> Image:
     for number in (8, extended(59), extended(85)):
         image.put(number, bytes(16))
     image.remove(7)
-    return image
+    return {number: image.read(number) for number in image}
 
 
 class World:

@@ -15,7 +15,7 @@ __all__ = ["Part", "format_path", "parse_path"]
 
 Part = str | int | slice
 
-_TOKEN = re.compile(r"\s*(?:(\.)?([A-Za-z_][A-Za-z0-9_]*)|\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*)?\])")
+_TOKEN = re.compile(r"\s*(?:(\.)?([A-Za-z_][A-Za-z0-9_]*)|\[\s*(-?\d{1,9}|)\s*(?:(:)\s*(-?\d{1,9}|)\s*)?\])")
 
 
 def parse_path(text: str) -> tuple[Part, ...]:
