@@ -267,6 +267,26 @@ def test_posted_data_end_the_alert() -> None:
     assert Client(client.meter).run("EP39", b"\4\1\0\0")[0] == 5
 
 
+def test_alerts_for_mbus_data_and_for_changes_of_a_source() -> None:
+    client = Client(make("mbus"), "MAK", "mep1")
+    register(client)
+    assert client.write_part("ET50", 30, b"\x0d") == 0  # registered, M-Bus alerts, delta data alerts
+    client.meter.mep.spoke(0)
+    assert not client.meter.mep.alert(0)
+    client.now += 3600
+    client.read("BT52")
+    config: Any = client.meter.image.decode(ET13).device_config[4]
+    assert config.config.alert_flags.mbus_change == 1
+    assert client.run("EP39", b"\x0b\1\0\0")[0] == 0
+    assert not client.meter.mep.alert(0)
+    assert client.write_part("ET71", 0, b"\x0f\0\1\0" + bytes(4)) == 0  # voltage of L1, every change of 1 mV
+    client.now += 2
+    client.read("BT52")
+    assert client.meter.mep.alert(0)
+    assert client.run("EP39", b"\x0c\1\0\0")[0] == 0
+    assert not client.meter.mep.alert(0)
+
+
 def test_each_port_has_its_own_response_table_and_knows_its_number() -> None:
     meter = make()
     first, second = Client(meter, "MAK", "mep1"), Client(meter, "MAK", "mep2")

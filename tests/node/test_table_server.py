@@ -24,7 +24,9 @@ _messages = st.one_of(
         st.binary(max_size=60),
     ),
     st.builds(
-        lambda number, psn, data: b"\x40\0\7" + (3 + len(data)).to_bytes(2, "big") + number.to_bytes(2, "little") + bytes([psn]) + data,
+        lambda number, psn, data: (
+            b"\x40\0\7" + (3 + len(data)).to_bytes(2, "big") + number.to_bytes(2, "little") + bytes([psn]) + data
+        ),
         st.sampled_from([*METER.handlers, 99]),
         st.integers(0, 255),
         st.binary(max_size=30),

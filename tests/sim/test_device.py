@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from osgp.crypto.keys import Key
 from osgp.mep.frame import Code
 from osgp.node.device import Device
 from osgp.sim.device import SimulatedDevice, lab_keys, load_state, save_state
 from osgp.sim.faults import FAULTS, parse_faults
 from osgp.sim.line import Faults, StepClock
 from osgp.tables.access import run_sync
+from osgp.tables.bt.bt03 import BT03
 from osgp.tables.bt.bt23 import BT23
+from osgp.tables.et.et55 import ET55
 from osgp.tables.registry import all_tables
 from osgp.tables.services import Busy, FullRead, NotPermitted, PartialRead, decode_response, encode_request
 from osgp.tables.table import number_of
 from osgp.wire import STime
-from osgp.wire.errors import ConfigError, ResponseError
+from osgp.wire.errors import ConfigError, NoKey, ResponseError
 
 from .doors import mep, optical
 
@@ -153,6 +156,26 @@ def test_the_mep_is_deaf_while_an_optical_session_holds_the_shared_uart() -> Non
         assert run_sync(tables_2.read(1))
     with pytest.raises(ConfigError):
         device.mep_server(1)
+
+
+def test_a_wrong_password_raises_an_alarm() -> None:
+    device = make()
+    device.keys["wrong"] = Key(bytes(range(20)))
+    with pytest.raises(NoKey), optical(device, "wrong", StepClock()):
+        pass
+    assert device.meter.image.decode(BT03).mfg_status_1.invalid_password == 1
+
+
+def test_the_optical_port_follows_its_configuration() -> None:
+    device = make()
+    options = device.optical_server().options
+    assert options.session_limit_s == 0
+    device.meter.image.set(ET55, "optical_flags.enable_optical_dos", 1)
+    device.advance(1.0)
+    assert (options.session_limit_s, options.deaf_s) == (600, 300)
+    device.meter.image.set(ET55, "optical_flags.disable_optical", 1)
+    device.advance(2.0)
+    assert not options.port_on
 
 
 def test_without_supply_nobody_answers() -> None:

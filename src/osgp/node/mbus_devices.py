@@ -131,13 +131,17 @@ class MbusDevices:
 
     def poll_for_profile(self, due: int) -> None:
         """Ask every child whose poll period (ET34) ends with this interval."""
+        asked = False
         for slot in range(len(self.children)):
             period = self._poll_s[slot] if slot < len(self._poll_s) else 0
             if period == 0 or due % period == 0 or self.polled[slot] is None:
                 data = self.ask(slot)
                 if data:
                     self.last[slot], self.polled[slot] = data, due
+                    asked = True
                 self.up[slot] = bool(data)
+        if asked:
+            self.meter.mep.mbus_changed()
 
     def channel_value(self, extended_id: int) -> tuple[int, int]:
         """A load-profile value by extended source ID (type 4: device index and data type), and its status."""

@@ -12,6 +12,7 @@ from osgp.tables.et.et14 import ET14
 from osgp.tables.et.et16 import ET16
 from osgp.tables.et.et50 import ET50
 from osgp.tables.et.et51 import ET51
+from osgp.tables.et.et71 import ET71
 from osgp.tables.table import extended
 from osgp.wire import LTime, layout_of
 
@@ -38,6 +39,7 @@ class MepClients:
         self.meter = meter
         self.next_handle = [1000, 2000]
         self.heard: list[float | None] = [None, None]
+        self._watched = 0.0
 
     def _there(self) -> bool:
         return all(each.number in self.meter.image for each in (ET13, ET14, ET50))
@@ -122,6 +124,36 @@ class MepClients:
         slot = _FIRST_SLOT + client
         return slot < len(config) and bool(int(config[slot].config.alert_flags) & 0x1F)  # type: ignore[union-attr]  # slots from 4 on
 
+    def mbus_changed(self) -> None:
+        """New M-Bus data: rings for the clients that asked for it (ET50 MBUS_ALERTS)."""
+        if self._there():
+            for client, one in enumerate(self.meter.image.decode(ET50).inbound):
+                if one.mep_flags.registered and one.mep_flags.mbus_alerts:
+                    self.set_flag(client, "mbus_change")
+
+    def _watch_deltas(self) -> None:
+        """ET71: rings when a monitored source has moved by its delta or more (MEP guide p. 174)."""
+        inbound = self.meter.image.decode(ET50).inbound
+        wanted = [n for n, one in enumerate(inbound) if one.mep_flags.registered and one.mep_flags.delta_data_alerts]
+        if not wanted or ET71.number not in self.meter.image:
+            return
+        table: Any = self.meter.image.decode(ET71)
+        counts, present, moved = self.meter.registers.counts(), None, False
+        for one in table.sources:
+            if one.source_id >= 255:
+                continue
+            value = self.meter.register_value(one.source_id, counts)
+            if value is None:
+                present = present or self.meter.present()
+                value = present.value(one.source_id)
+            one.sampled = value & 0x7FFFFFFF
+            if one.delta and abs(one.sampled - one.comparison) >= one.delta:
+                one.comparison, moved = one.sampled, True
+        self.meter.image.encode(table)
+        if moved:
+            for client in wanted:
+                self.set_flag(client, "delta_data_alert")
+
     def scheduled(self, client: int) -> None:
         """Its scheduled read is due."""
         self.set_flag(client, "sched_read_request")
@@ -154,6 +186,9 @@ class MepClients:
         """Watch over clients whose health is monitored (ET51)."""
         if not any(each is not None for each in self.heard) or ET51.number not in self.meter.image:
             return
+        if shown - self._watched >= 1.0 or shown < self._watched:
+            self._watched = shown
+            self._watch_deltas()
         for client, one in enumerate(self.meter.image.decode(ET51).config):
             heard = self.heard[client]
             slot = _FIRST_SLOT + client

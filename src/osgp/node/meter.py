@@ -431,9 +431,10 @@ class Meter:
             self._calendar_changed_by(now)
         elif number == extended(50):
             self.mep.inbound_written(port)
-        elif number == extended(13):
+        elif number in (extended(13), extended(34)):
             self._schedule_change()
-        elif number in (extended(42), extended(57)):
+        elif number == extended(57):
+            self._schedule_change()
             self.interface_changed()
         if number not in (extended(50), extended(51)):
             self.log("table_written", number, user=port.event_user)

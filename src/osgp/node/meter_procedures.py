@@ -23,6 +23,8 @@ __all__ = ["handlers"]
 _DONE: tuple[int, bytes] = (0, b"")
 _ACCEPTED, _INVALID, _CONFLICT, _NOT_AUTHORIZED, _QUEUE_FULL = 1, 2, 3, 5, 7
 _ALL = 0xFF
+_FIRST, _LAST = 949_363_200, 4_102_444_800
+"""The clock can be set from February 2000 to the end of 2099: local times must fit a year byte, too (project choice)."""
 
 
 class _Procedures:
@@ -89,6 +91,8 @@ class _Procedures:
             wanted = before.replace(hour=wanted.hour, minute=wanted.minute, second=wanted.second)
         elif not asked.set_mask.set_time:
             wanted = wanted.replace(hour=before.hour, minute=before.minute, second=before.second)
+        if not _FIRST <= wanted.timestamp() < _LAST:
+            return _INVALID, b""
         meter.set_clock(now, wanted.timestamp(), user=port.event_user)
         return 0, bytes(LTime.of(before)) + bytes(LTime.of(meter.utc(now)))
 
@@ -97,7 +101,7 @@ class _Procedures:
         meter = self.meter
         meter.advance(now)
         wanted = meter.shown + delta
-        if not 946_684_800 <= wanted < 4_102_444_800:  # the years that a clock of one byte can show
+        if not _FIRST <= wanted < _LAST:
             return _INVALID, b""
         meter.set_clock(now, wanted, user=port.event_user)
         return _DONE

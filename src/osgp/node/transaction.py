@@ -49,6 +49,7 @@ class Transactions:
         self.last: tuple[int, int] | None = None
         self.holder = ""
         self.locked_until = 0.0
+        self.lock_s = 10.0
 
     def write(self, offset: int, data: bytes) -> bool:
         """Take a write of ET52; answers whether the transaction is now complete and to be carried out."""
@@ -102,11 +103,11 @@ class Transactions:
         self.response[:] = content.ljust(len(self.response), b"\0")[: len(self.response)]
 
     def lock(self, who: str, now: float) -> bool:
-        """EP61: take the tables for ``who`` for 10 s; False if the other client holds them (MEP guide p. 247)."""
+        """EP61: take the tables for ``who`` for ``lock_s``, 10 s; False if the other client holds them (MEP guide p. 247)."""
         if self.holder and self.holder != who and now < self.locked_until:
             return False
         self.holder = who
-        self.locked_until = now + 10.0
+        self.locked_until = now + self.lock_s
         return True
 
     def unlock(self, who: str) -> bool:

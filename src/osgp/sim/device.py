@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from osgp.c1218.events import LoggedOn, SessionClosed, SessionOpened
+from osgp.c1218.events import AccessRefused, LoggedOn, SessionClosed, SessionOpened
 from osgp.c1218.server import OpticalServer, ServerOptions
 from osgp.crypto.keys import Key
 from osgp.mep.server import MepServer
@@ -180,6 +180,9 @@ class SimulatedDevice:
                 self._optical_open = True
             case LoggedOn(user_id, _):
                 port.user_id, port.fresh = user_id, True
+            case AccessRefused(attempts):
+                self.meter.log("invalid_password", attempts, user=port.user_id)
+                self.meter.alarm("mfg_status_1", "invalid_password")
             case SessionClosed():
                 self._optical_open = False
         self._mute()
@@ -232,11 +235,16 @@ class SimulatedDevice:
         """Doors follow supply and configuration."""
         self._mute()
         if self._optical is not None:
-            self._optical.options.port_on = self.meter.powered and not self._optical_disabled()
-
-    def _optical_disabled(self) -> bool:
-        flags = self.meter.image.decode(ET55).optical_flags if ET55.number in self.meter.image else None
-        return bool(flags is not None and flags.disable_optical)
+            options, image = self._optical.options, self.meter.image
+            disabled = False
+            if ET55.number in image:
+                config = image.decode(ET55)
+                flags = config.optical_flags
+                if flags is not None and config.optical_session_timeout is not None:
+                    disabled = bool(flags.disable_optical)
+                    options.session_limit_s = config.optical_session_timeout if flags.enable_optical_dos else 0.0
+                    options.deaf_s = config.optical_hold_off
+            options.port_on = self.meter.powered and not disabled
 
     def power_off(self, now: float) -> None:
         """The supply fails."""

@@ -98,6 +98,10 @@ class Fleet:
             # The world may have run faster than ours: it goes on where it was, never backwards.
             latest = max(device.meter.at for device in self.devices)
             self._start = max(self._start, datetime.fromtimestamp(latest, UTC) + timedelta(milliseconds=1))
+        for device in self.devices:
+            device.meter.server.transactions.lock_s *= (
+                self._speed
+            )  # people lock for seconds of theirs, not of the meters'
         self._origin = loop.time()
         try:
             for index, device in enumerate(self.devices):
