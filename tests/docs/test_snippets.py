@@ -85,10 +85,11 @@ class Shell:
     def run(self, command: str) -> str:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.own_ports(command)],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False,
+            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=300, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"$ {command}\nexit status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+        assert done.returncode == 0, f"$ {command}\nexit status {done.returncode}\n{done.stdout}"
+        return done.stdout
 
     def leave_running(self, command: str, ready: str) -> str:
         """Start a program and read what it says up to the line that the page shows last."""
