@@ -19,6 +19,7 @@ from osgp.tables.et.et14 import ET14
 from osgp.tables.et.et15 import ET15
 from osgp.tables.et.et16 import ET16
 from osgp.tables.et.et23 import ET23
+from osgp.tables.et.et45 import ET45
 from osgp.tables.et.et81 import ET81
 from osgp.tables.events import event_of
 from osgp.wire import LTime, STime
@@ -187,7 +188,51 @@ def test_an_activated_calendar_switches_tiers() -> None:
     assert client.meter.registers.tier == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "drive", "back_at"),
+    [
+        (b"\3\0", 1, 9.0),  # until the next switch: 22 h local
+        (b"\3\1", 2, None),
+        (b"\3\2" + (1800).to_bytes(4, "little"), 3, 0.5),
+        (b"\3\3\0\0\0\0" + bytes([26, 2, 2, 14, 15, 0]), 3, 2.25),
+        (b"\3\3\0\0\0\0" + bytes([26, 2, 2, 11, 0, 0]), 0, 0.0),
+        (b"\xff\1", 0, 0.0),
+    ],
+)
+def test_the_calendar_can_be_overridden(settings: bytes, drive: int, back_at: float | None) -> None:
+    begin = at(2026, 2, 2, 12)
+    client = Client(make(start=begin), "MAK", "mep1")
+    assert client.write("ET47", settings.ljust(16, b"\0")) == 0
+    state = BT55.decode(client.read("BT55")).status
+    assert (state.curr_tier, state.tier_drive) == ((3, drive) if drive else (1, 0))
+    if back_at is None:
+        client.now = begin + 3 * 86400
+        assert BT55.decode(client.read("BT55")).status.curr_tier == 3
+    elif back_at:
+        client.now = begin + back_at * 3600 - 60
+        assert BT55.decode(client.read("BT55")).status.curr_tier == 3
+        client.now = begin + back_at * 3600 + 2
+        state = BT55.decode(client.read("BT55")).status
+        assert (state.curr_tier, state.tier_drive) == (0 if back_at == 9 else 1, 0)
+    saved = make(start=begin)
+    saved.restore(client.meter.to_json())
+    assert saved.override.tier == client.meter.override.tier
+
+
 # --- M-Bus and MEP
+
+
+def test_scheduled_reads_of_children_are_logged() -> None:
+    client = Client(make("mbus", start=at(2026, 1, 20, 12)), "MAK", "mep1")
+    entry = bytes([0, 6, 0, 1])  # daily at 06:00 local
+    assert client.write_part("ET13", 0, entry) == 0
+    client.now = at(2026, 1, 23, 12)
+    log: Any = ET45.decode(client.read("ET45"), client.meter.image.context)
+    assert log.nbr_valid_entries == 2  # the first of three went to ET16 alone
+    newest = log.entries[log.last_entry_element]
+    assert newest.handle == 1
+    assert newest.data.data.telegrams[0].serial_nbr == "11111111"
+    assert str(newest.data.timestamp) == "2026-01-23T06:00:00"
 
 
 def test_on_demand_reads_go_through_the_queue() -> None:

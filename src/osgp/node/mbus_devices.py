@@ -10,12 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from osgp.node.clockwork import utc_datetime
+from osgp.node.ring_log import RingLog
 from osgp.tables.et.et11 import ET11
 from osgp.tables.et.et13 import ET13
 from osgp.tables.et.et14 import ET14
 from osgp.tables.et.et15 import ET15
 from osgp.tables.et.et16 import ET16
 from osgp.tables.et.et34 import ET34
+from osgp.tables.et.et36 import ET36
+from osgp.tables.et.et45 import ET45
 from osgp.tables.et.et57 import ET57
 from osgp.wire import LTime, layout_of
 
@@ -32,6 +35,8 @@ _BILLING, _STATUS, _WRITE, _TIME_SYNC, _MULTICAST, _RESET = 2, 3, 4, 5, 6, 1
 _SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 7: 8, 8: 0, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
 """Bytes of a record's value by the low nibble of its DIF (EN 13757-3)."""
 _MISSING, _NOT_CURRENT = 10, 11
+_OSGP_IDENTIFIER = b"\0\x10"
+"""ET45 IDENTIFIER: name space 2, OSGP (project choice)."""
 _HOURLY, _DAILY, _WEEKLY, _MONTHLY = 0, 1, 2, 3
 
 
@@ -85,7 +90,8 @@ class MbusDevices:
         self.up = [True] * len(self.children)
         self.queue: list[tuple[float, int, int, int]] = []
         self.seconds_of_day: tuple[int, ...] = ()
-        self._size = 0
+        recurring = meter.image.decode(ET36).logs[4].current_entries if ET36.number in meter.image else 0
+        self.log = RingLog(meter.image, ET45, recurring)
         if self.children and ET14.number in meter.image:
             self._occupy()
         self.read_settings()
@@ -154,8 +160,8 @@ class MbusDevices:
             return 0, _MISSING if not self.up[slot] else _NOT_CURRENT
         return int.from_bytes(value[:4].ljust(4, b"\0"), "little", signed=True), 0
 
-    def billing_read(self, slot: int) -> bool:
-        """Read a child into ET16; answers whether it answered."""
+    def billing_read(self, slot: int, *, recurring: bool = False) -> bool:
+        """Read a child into ET16, and ET45 if it is ``recurring``; answers whether it answered."""
         meter = self.meter
         table: Any = meter.image.decode(ET14)
         record = table.device_status[slot]
@@ -168,6 +174,9 @@ class MbusDevices:
             span = layout_of(ET16, meter.image.context).span(f"device_data[{slot}]")
             meter.image.write_part(ET16.number, span.offset, body[: span.size].ljust(span.size, b"\0"))
             record.billing_read_len = len(body) + 1
+            if recurring and record.read_answers:  # the first read goes to ET16 alone (MEP guide p. 119)
+                head = _OSGP_IDENTIFIER + record.device_handle.to_bytes(2, "little") + b"\0\4"
+                self.log.append((len(body) + 2).to_bytes(2, "little") + head + body)
             record.read_answers += 1
             record.status = 1
             record.status_read_time = local
@@ -190,7 +199,7 @@ class MbusDevices:
             if not (freq == _DAILY or weekly or monthly):
                 continue
             if slot < len(self.children):
-                self.billing_read(slot)
+                self.billing_read(slot, recurring=True)
             elif slot >= 4:
                 self.meter.mep.scheduled(slot - 4)
 

@@ -26,6 +26,7 @@ from osgp.node.mbus_devices import MbusChild, MbusDevices
 from osgp.node.mep_clients import MepClients
 from osgp.node.meter_image import PENDING_TABLES, Model, build_image, check_model
 from osgp.node.meter_views import MeterViews
+from osgp.node.override import TierOverride
 from osgp.node.pending import PendingTable, PendingTables
 from osgp.node.power_quality import PowerQuality
 from osgp.node.present import PresentValues
@@ -107,7 +108,7 @@ class Meter:
         self.registers = Registers(self.tiers, first[: len(FLOWS)], len(self.model.demands))
         self._wire()
         self._calendar_changed()
-        self.registers.switch(self.tariff.tier)
+        self._settle_tier()
         self._schedule()
         copy_dimensions(self.image)
         self.views.internals()
@@ -135,6 +136,7 @@ class Meter:
         self.views = MeterViews(self)
         self.self_reads = SelfReads(self)
         self.relays = Relays(self)
+        self.override = TierOverride(self)
         self.quality = PowerQuality(self)
         self.events = EventLog(image)
         self.mbus = MbusDevices(self)
@@ -204,7 +206,9 @@ class Meter:
             return
         end = self.clock.shows(now)
         while True:
-            due = min((self._next_demand, self._next_change, self._next_pending, *self._next_interval))
+            due = min(
+                (self._next_demand, self._next_change, self._next_pending, self.override.until, *self._next_interval)
+            )
             if due > end:
                 break
             self._flow(self.clock.true_at(due))
@@ -242,6 +246,9 @@ class Meter:
                 self._next_interval[number] = due + one.shape.interval_s
         if self._next_demand <= due:
             self._end_demand(due)
+        if self.override.until <= due:
+            self.override.settle(due, False)
+            self._settle_tier()
         if self._next_change <= due:
             self._tariff_to(due)
             self._next_change = self.calendar.next_change(due, self.self_read_s, *self.mbus.seconds_of_day)
@@ -338,9 +345,8 @@ class Meter:
             self.log("season_changed", new.season)
         if old.day != new.day and new.special is not None:
             self.log("special_schedule")
-        if old.tier != new.tier:
-            self.registers.switch(new.tier)
-            self.log("tier_switched", new.tier)
+        self.override.settle(due, old.tier != new.tier)
+        self._settle_tier()
         second = (due + new.offset_s) % 86400
         days = range(old.day + 1, new.day + 1) if passed else ((new.day,) if old.day != new.day else ())
         if any(self.calendar.day(day).demand_reset for day in days):
@@ -349,6 +355,13 @@ class Meter:
         if missed or (second == self.self_read_s and self.calendar.day(new.day).self_read):
             self.self_reads.self_read()
         self.mbus.scheduled(new.day, second)
+
+    def _settle_tier(self) -> None:
+        """Energy goes to the tier that rules now: the calendar's, or that of an override."""
+        tier = self.tariff.tier if self.override.tier is None else self.override.tier
+        if tier != self.registers.tier:
+            self.registers.switch(tier)
+            self.log("tier_switched", tier)
 
     def demand_reset(self, reason: int, user: int = NO_USER) -> None:
         """Copy the registers to BT25 and ET41 and begin new maxima."""
@@ -431,6 +444,8 @@ class Meter:
             self._calendar_changed_by(now)
         elif number == extended(50):
             self.mep.inbound_written(port)
+        elif number == extended(47):
+            self._override_changed()
         elif number in (extended(13), extended(34)):
             self._schedule_change()
         elif number == extended(57):
@@ -463,6 +478,12 @@ class Meter:
         self.log("pending_table_activated", number)
         if number == 54:
             self._calendar_changed_by(now)
+        elif number == extended(47):
+            self._override_changed()
+
+    def _override_changed(self) -> None:
+        self.override.changed()
+        self._settle_tier()
 
     def _responding(self, port: Port) -> int:
         return self.mep.response_table(port)
@@ -531,6 +552,7 @@ class Meter:
             "pending": self.pending.to_json(),
             "transactions": self.server.transactions.to_json(),
             "relays": self.relays.to_json(),
+            "override": self.override.to_json(),
             "mbus": self.mbus.to_json(),
             "mep": self.mep.to_json(),
             "next": [self._next_interval, self._next_demand, self.demand_began, self._next_change],
@@ -553,6 +575,7 @@ class Meter:
         self.pending.restore(saved["pending"])
         self.server.transactions.restore(saved["transactions"])
         self.relays.restore(saved["relays"])
+        self.override.restore(saved["override"])
         self.mbus.restore(saved["mbus"])
         self.mep.restore(saved["mep"])
         intervals, self._next_demand, self.demand_began, self._next_change = saved["next"]

@@ -124,7 +124,8 @@ class MeterViews:
         )
         tariff = meter.tariff
         table.status = table.status.with_(
-            curr_tier=tariff.tier,
+            curr_tier=meter.registers.tier,
+            tier_drive=meter.override.drive,
             season=tariff.season,
             special_schedule=0 if tariff.special is None else tariff.special + 1,
         )

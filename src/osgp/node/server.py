@@ -168,6 +168,8 @@ class TableServer:
             self.waiting()
             return ResponseCode.OK, None
         if number == BT07_NUMBER:
+            if start:  # an order begins with its number; from anywhere else it would name another one (project choice)
+                return ResponseCode.ONP, None
             return self._procedure(data, key, now, port), None
         if number == ET52:
             return self._transaction(start, data, key, now, port), None
