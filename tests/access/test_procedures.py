@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from osgp.tables.services import FullWrite, NotPossible, PartialWrite, encode_request
+from osgp.tables.services import FullWrite, NotPossible, PartialWrite
 from osgp.tables.table import extended
 from osgp.wire.errors import ResponseError
 
@@ -95,8 +97,15 @@ def test_an_order_never_changes_an_image(door: Room) -> None:
     assert {number: door.world.image.read(number) for number in before} == before
 
 
-def _raw(door: Room, order: bytes, *, part: bool = False) -> object:
-    """An order as it is, past the client's own numbering."""
-    request = PartialWrite(7, 0, order) if part else FullWrite(7, order)
-    assert encode_request(request, checksum=False)
+def test_an_order_may_come_as_a_partial_write_from_the_start_only(door: Room) -> None:
+    order = EP39.to_bytes(2, "little") + b"\x07\x01"
+    door.run(_raw(door, order, at=0))
+    with pytest.raises(NotPossible):
+        door.run(_raw(door, EP39.to_bytes(2, "little") + b"\x08\x02", at=3))
+    assert [parameters for _, parameters, _, _ in door.world.ran] == [b"\x01"]
+
+
+def _raw(door: Room, order: bytes, *, at: int | None = None) -> Any:
+    """An order as it is, past the client's own numbering; as a partial write if ``at`` is given."""
+    request = FullWrite(7, order) if at is None else PartialWrite(7, at, order)
     return door.tables.ask(request, "run")  # type: ignore[attr-defined]  # all remote tables have it

@@ -68,7 +68,10 @@ def parse_address(text: str) -> DeviceAddress:
         if not path:
             raise ConfigError("image: needs a file", hint="for example image:meter.json")
         return DeviceAddress(text, "image", path=path)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:  # brackets around what is no IPv6 address
+        raise ConfigError(f"{text!r} cannot be read: {error}", hint=_EXAMPLES) from error
     if parts.username or parts.password:
         raise ConfigError(
             "an address must not hold a user or a key",

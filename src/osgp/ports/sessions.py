@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from osgp.c1218 import events as optical_events
+from osgp.c1218.link import LinkTimers
 from osgp.c1218.session import ClientState, OpticalClient
 from osgp.crypto.keys import Key
 from osgp.mep import events as mep_events
@@ -229,7 +230,12 @@ class OpticalSession(_Session):
 
     def _new_client(self) -> OpticalClient:
         whole = self.options.whole
-        return OpticalClient(wake_bytes=whole("wake_up", 0), keep_alive_s=whole("keep_alive_s", 0))
+        pause_s = self.options.number("turn_round_s", LinkTimers().turn_round_s)
+        return OpticalClient(
+            timers=LinkTimers(turn_round_s=pause_s, gap_s=pause_s),
+            wake_bytes=whole("wake_up", 0),
+            keep_alive_s=whole("keep_alive_s", 0),
+        )
 
     def _machine(self) -> OpticalClient:
         return self.client
