@@ -10,6 +10,8 @@ import pytest
 from osgp.node.meter import Meter
 from osgp.tables.bt.bt03 import BT03
 from osgp.tables.bt.bt04 import BT04
+from osgp.tables.bt.bt21 import BT21
+from osgp.tables.bt.bt23 import BT23
 from osgp.tables.bt.bt52 import BT52
 from osgp.tables.bt.bt55 import BT55
 from osgp.tables.bt.bt74 import BT74
@@ -19,6 +21,7 @@ from osgp.tables.et.et14 import ET14
 from osgp.tables.et.et15 import ET15
 from osgp.tables.et.et16 import ET16
 from osgp.tables.et.et23 import ET23
+from osgp.tables.et.et41 import ET41
 from osgp.tables.et.et45 import ET45
 from osgp.tables.et.et81 import ET81
 from osgp.tables.events import event_of
@@ -64,7 +67,7 @@ def test_ep16_moves_the_clock_and_rk_may_only_do_that() -> None:
     assert client.meter.clock.offset_s == before + 90
     assert client.run("EP16", (-(1 << 31)).to_bytes(4, "little", signed=True))[0] == 2
     assert client.run("EP02", b"\0\0")[0] == 5
-    assert Client(make()).run("EP06")[0] == 6
+    assert Client(make()).run("EP50")[0] == 6
 
 
 def test_ep02_opens_the_disconnect_and_nothing_flows() -> None:
@@ -83,6 +86,43 @@ def test_ep02_opens_the_disconnect_and_nothing_flows() -> None:
     assert client.run("EP02", b"\3\0")[0] == 2
     assert client.run("EP03")[0] == 0
     assert not int(BT03.decode(client.read("BT03"), client.meter.image.context).mfg_status_0)
+
+
+def test_demands_can_be_configured_anew() -> None:
+    client = Client(make("1ph", start=at(2026, 2, 2, 12)))
+    energy = client.meter.registers.counts()
+    version = client.part("ET04", 116, 1)[0]
+    assert client.run("EP32", b"\3\x08\x09\x0a")[0] == 0
+    assert client.part("ET04", 116, 1)[0] == version + 1
+    registers = client.meter.image.context.table(BT21)
+    assert (registers.nbr_demands, registers.nbr_coincident, registers.nbr_present_demands) == (3, 6, 3)
+    client.now += 3600
+    raw = client.read("BT23")
+    table: Any = BT23.decode(raw, client.meter.image.context)
+    assert len(table.tot_data_block.demands) == 3
+    assert table.tot_data_block.demands[0].demand[0] > 0
+    assert client.meter.registers.counts()[0] >= energy[0]
+    assert len(client.read("BT28")) == client.meter.image.size(28)
+    assert client.run("EP34")[0] == 0
+    assert client.meter.image.decode(ET41).nbr_valid_entries == 1
+    assert client.run("EP32", b"\1\x0f")[0] == 2
+    assert client.run("EP32", b"\0")[0] == 0
+    assert client.run("EP34")[0] == 3
+    saved = make("1ph", start=at(2026, 2, 2, 12))
+    saved.restore(client.meter.to_json())
+    assert saved.to_json() == client.meter.to_json()
+
+
+def test_logs_can_be_resized() -> None:
+    client = Client(make("mbus"))
+    assert client.run("EP06", b"\6\3")[0] == 0
+    assert client.meter.image.size(2048 + 81) == 6 + 3 * 12
+    for day in range(1, 6):
+        client.meter.power_off(client.now + day * 86400)
+        client.meter.power_on(client.now + day * 86400 + 60)
+    log = client.meter.image.decode(ET81)
+    assert (log.nbr_valid_entries, log.last_entry_seq_nbr, log.list_flags.overflow) == (3, 5, 1)
+    assert client.run("EP06", b"\1\3")[0] == 2
 
 
 def test_list_pointers() -> None:

@@ -90,11 +90,15 @@ class MbusDevices:
         self.up = [True] * len(self.children)
         self.queue: list[tuple[float, int, int, int]] = []
         self.seconds_of_day: tuple[int, ...] = ()
-        recurring = meter.image.decode(ET36).logs[4].current_entries if ET36.number in meter.image else 0
-        self.log = RingLog(meter.image, ET45, recurring)
+        self.make_log()
         if self.children and ET14.number in meter.image:
             self._occupy()
         self.read_settings()
+
+    def make_log(self) -> None:
+        """The log of recurring reads, sized as ET36 says now."""
+        image = self.meter.image
+        self.log = RingLog(image, ET45, image.decode(ET36).logs[4].current_entries if ET36.number in image else 0)
 
     def _occupy(self) -> None:
         table: Any = self.meter.image.decode(ET14)

@@ -508,6 +508,7 @@ class Meter:
         self.events = EventLog(self.image)
         self.self_reads = SelfReads(self)
         self.quality = PowerQuality(self)
+        self.mbus.make_log()
         self._read_settings()
         self.interface_changed()
 

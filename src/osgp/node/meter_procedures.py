@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from osgp.node.profile_setup import configure_profile
+from osgp.node.register_setup import configure_demands, configure_log
 from osgp.node.server import Handler, Port
 from osgp.tables.bt.bt03 import BT03
 from osgp.tables.et.et14 import ET14
@@ -181,6 +182,16 @@ class _Procedures:
             self.meter.log("load_profile_configured", asked.data_set, user=port.event_user)
         return result, b""
 
+    def ep06(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        asked = self.read(extended(6), raw)
+        self.meter.advance(now)
+        return configure_log(self.meter, asked.log_index, asked.entries), b""
+
+    def ep32(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        asked = self.read(extended(32), raw)
+        self.meter.advance(now)
+        return configure_demands(self.meter, list(asked.sources)), b""
+
     # --- M-Bus and MEP devices
 
     def ep17(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
@@ -240,7 +251,7 @@ class _Procedures:
 
 
 _BASIC = (4, 5, 10, 12, 13, 14, 15)
-_EXTENDED = (2, 3, 11, 16, 17, 18, 19, 26, 34, 39, 61, 64)
+_EXTENDED = (2, 3, 6, 11, 16, 17, 18, 19, 26, 32, 34, 39, 61, 64)
 
 
 def handlers(meter: Meter) -> dict[int, Handler]:

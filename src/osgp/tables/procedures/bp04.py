@@ -18,8 +18,8 @@ class BP04(Procedure):
     status = "unverified"
     defined = False
     notes = (
+        "Clears overflow flags of BT63, BT74 and ET79 (with BP05).",
         "number and parameters as generally known of ANSI C12.19 (unverified)",
-        "Clears overflow flags in BT63, BT74 (MEP guide p. 236, 241).",
     )
 
     class Parameters(Struct, floor="tables"):

@@ -17,7 +17,10 @@ class BP05(Procedure):
     source = "mentioned only"
     status = "unverified"
     defined = False
-    notes = ("number and parameters as generally known of ANSI C12.19 (unverified)",)
+    notes = (
+        "Clears overflow flags of BT63, BT74 and ET79 (with BP04); not idempotent, keep out of transactions.",
+        "number and parameters as generally known of ANSI C12.19 (unverified)",
+    )
 
     class Parameters(Struct, floor="tables"):
         """What is asked."""

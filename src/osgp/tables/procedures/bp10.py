@@ -17,7 +17,10 @@ class BP10(Procedure):
     source = "mentioned only"
     status = "unverified"
     defined = False
-    notes = ("number and parameters as generally known of ANSI C12.19 (unverified)",)
+    notes = (
+        "ET04 bit can deny it to the read-only key.",
+        "number and parameters as generally known of ANSI C12.19 (unverified)",
+    )
 
     class Parameters(Struct, floor="tables"):
         """What is asked."""

@@ -15,4 +15,7 @@ class BP12(Procedure):
     source = "mentioned only"
     status = "unverified"
     defined = False
-    notes = ("number and parameters as generally known of ANSI C12.19 (unverified)",)
+    notes = (
+        "Activates pending tables regardless of the event code.",
+        "number and parameters as generally known of ANSI C12.19 (unverified)",
+    )

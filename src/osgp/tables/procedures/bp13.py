@@ -18,7 +18,10 @@ class BP13(Procedure):
     status = "unverified"
     defined = False
     results = {1: "no pending table matched"}
-    notes = ("Parameters as BP15 (unverified).",)
+    notes = (
+        "Activates pending tables regardless of the event code.",
+        "Parameters as BP15 (unverified).",
+    )
 
     class Parameters(Struct, floor="tables"):
         """What is asked."""

@@ -15,4 +15,7 @@ class EP03(Procedure):
     source = "mentioned only"
     status = "project choice"
     defined = False
-    notes = ("Clears the alarm bits of BT03; parameters are not in the guides: none (project choice).",)
+    notes = (
+        "Used to clear the Cover Removed alarm.",
+        "Clears the alarm bits of BT03; parameters are not in the guides: none (project choice).",
+    )

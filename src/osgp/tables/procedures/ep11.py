@@ -18,7 +18,10 @@ class EP11(Procedure):
     status = "project choice"
     defined = False
     results = {2: "not a possible configuration", 3: "does not fit the memory (BT60)"}
-    notes = ("Parameters are not in the guides: project choice.",)
+    notes = (
+        "Sets LP dimensions and ET66, clears BT63 overflow; increments ET04.IDT_VERSION.",
+        "Parameters are not in the guides: project choice.",
+    )
 
     class Parameters(Struct, floor="tables"):
         """What is asked."""

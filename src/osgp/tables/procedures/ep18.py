@@ -18,7 +18,10 @@ class EP18(Procedure):
     status = "project choice"
     defined = False
     results = {3: "handle matches no installed device"}
-    notes = ("Parameters are not in the guides: project choice.",)
+    notes = (
+        "Clears latched MEP_ALARMS and DEVICE_ALARMS in ET14; ET34 GROUP_MASK refers to it for multicast.",
+        "Parameters are not in the guides: project choice.",
+    )
 
     class Parameters(Struct, floor="tables"):
         """What is asked."""

@@ -17,7 +17,10 @@ class EP26(Procedure):
     source = "mentioned only"
     status = "project choice"
     defined = False
-    notes = ("Parameters are not in the guides: project choice.",)
+    notes = (
+        "Clears the log alarm when no unread entries remain.",
+        "Parameters are not in the guides: project choice.",
+    )
 
     class Parameters(Struct, floor="tables"):
         """What is asked."""

@@ -16,4 +16,7 @@ class EP34(Procedure):
     status = "project choice"
     defined = False
     results = {3: "no demand is configured"}
-    notes = ("Parameters are not in the guides: none (project choice).",)
+    notes = (
+        "Listed with EP33 in ET41.RESET_REASON.",
+        "Parameters are not in the guides: none (project choice).",
+    )

@@ -22,6 +22,7 @@ class EP39(Procedure):
         "MAK",
     )
     notes = (
+        "Types named: scheduled read data, scheduled read data plus alarms, clear M-Bus alert, clear delta data alert (type 12).",
         "Not described in the guides; layout from field software (unverified).",
         "Larger than BT07 holds: put the write into a transaction.",
     )

@@ -15,4 +15,7 @@ class EP64(Procedure):
     source = "mentioned only"
     status = "project choice"
     defined = False
-    notes = ("Parameters are not in the guides: none (project choice).",)
+    notes = (
+        "Resets BT24 on fw 4.10+.",
+        "Parameters are not in the guides: none (project choice).",
+    )
