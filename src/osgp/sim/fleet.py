@@ -79,6 +79,7 @@ class Fleet:
         loop = asyncio.get_running_loop()
         self._origin = loop.time()
         models = options.model.split(",")
+        known = options.state is not None and options.state.exists()  # its history is in the file
         for index in range(options.count):
             self.devices.append(
                 SimulatedDevice(
@@ -88,7 +89,7 @@ class Fleet:
                     firmware=options.firmware,
                     start=self._start,
                     utc_of=self._utc_of,
-                    history=options.history,
+                    history=0.0 if known else options.history,
                     tls=options.tls,
                     faults=options.faults,
                 )
