@@ -1,4 +1,5 @@
-"""Pages and page parts made from the package itself: tables, command line, standards, machines, measurements, errors, bench.
+"""Pages and page parts made from the package itself: tables, command line, standards, machines, measurements, errors, HTTP,
+bench.
 
 ``make docs`` runs this before it builds; by hand: ``python tools/generate_docs.py [DOCS-FOLDER]``. Whole pages go to
 ``docs/reference/tables/`` and ``docs/reference/cli/``, parts to ``docs/_generated/`` (``{generated} NAME`` puts them in). None
@@ -10,6 +11,7 @@ from __future__ import annotations
 import enum
 import json
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +31,13 @@ def cell(text: Any) -> str:
 def code(text: str) -> str:
     """A name as code inside a table cell."""
     return f"`{text.replace('|', chr(92) + '|')}`" if text else ""
+
+
+def words(text: str) -> str:
+    """Prose of a docstring: what stands between double backticks is code, the rest plain text."""
+    return " ".join(
+        code(part) if place % 2 else cell(part) for place, part in enumerate(text.split("``")) if part.strip()
+    )
 
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -249,15 +258,15 @@ def default_of(one: Any) -> str:
     return str(value.value if isinstance(value, enum.Enum) else value)
 
 
-def command_section(words: str, command: Any, level: int) -> list[str]:
+def command_section(name: str, command: Any, level: int) -> list[str]:
     """One command: what it does, what it takes."""
-    lines = [f"{'#' * level} osgp {words}", "", cell(summary(command)).replace("\\`\\`", "`"), ""]
+    lines = [f"{'#' * level} osgp {name}", "", words(summary(command)), ""]
     taken = arguments(command)
     if taken:
         lines += grid(
             ("", "meaning", "default"),
             [
-                (", ".join(code(name) for name in one.names), cell(one.parameter.help or ""), code(default_of(one)))
+                (", ".join(code(name) for name in one.names), words(one.parameter.help or ""), code(default_of(one)))
                 for one in taken
             ],
         )
@@ -267,22 +276,22 @@ def command_section(words: str, command: Any, level: int) -> list[str]:
 def command_pages() -> Iterator[tuple[str, str]]:
     """(path, text) of each top-level command's page, its subcommands on it."""
     pages: dict[str, list[str]] = {}
-    for words, command in commands():
-        first = words.split()[0]
+    for name, command in commands():
+        first = name.split()[0]
         pages.setdefault(first, [])
-        pages[first] += command_section(words, command, 1 if words == first else 2)
+        pages[first] += command_section(name, command, 1 if name == first else 2)
     for name, lines in pages.items():
         yield f"reference/cli/{name}.md", "\n".join(lines)
 
 
 def cli_part() -> str:
     """The list of commands."""
-    top = [(words, command) for words, command in commands() if " " not in words]
+    top = [(name, command) for name, command in commands() if " " not in name]
     lines = grid(
         ("command", "what it does"),
-        [(f"[osgp {words}](cli/{words}.md)", cell(summary(command).split("\n")[0])) for words, command in top],
+        [(f"[osgp {name}](cli/{name}.md)", words(summary(command).split("\n")[0])) for name, command in top],
     )
-    return "\n".join([*lines, "```{toctree}", ":hidden:", "", *(f"cli/{words}" for words, _ in top), "```", ""])
+    return "\n".join([*lines, "```{toctree}", ":hidden:", "", *(f"cli/{name}" for name, _ in top), "```", ""])
 
 
 # ---- standards ----------------------------------------------------------------------------------------------------
@@ -408,6 +417,25 @@ def errors_part() -> str:
     return "\n".join([*lines, "```", ""])
 
 
+def http_part() -> str:
+    """Every address that the local pages answer, from the application's own description."""
+    from osgp.headend.store import Store
+    from osgp.web.app import create_app
+
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "empty.sqlite") as store:
+        described = create_app(store).openapi()
+    rows = []
+    for path, methods in described["paths"].items():
+        for method, about in methods.items():
+            if not isinstance(about, dict):
+                continue
+            told = ", ".join(f"`{one['name']}`" for one in about.get("parameters", []) if one["in"] == "query")
+            page = "page" if "text/html" in about["responses"].get("200", {}).get("content", {}) else "JSON"
+            text = about.get("description") or about.get("summary", "")
+            rows.append((code(f"{method.upper()} {path}"), page, told, words(text.split("\n\n")[0])))
+    return "\n".join(grid(("address", "gives", "options", "what"), rows))
+
+
 def bench_part(docs: Path) -> str:
     """The published figures: ``docs/_data/bench.json``, as ``osgp bench --json`` wrote it."""
     file = docs / "_data" / "bench.json"
@@ -445,6 +473,7 @@ def parts(docs: Path) -> Iterator[tuple[str, str]]:
     yield "_generated/machines.md", machines_part()
     yield "_generated/measurements.md", measurements_part()
     yield "_generated/errors.md", errors_part()
+    yield "_generated/http.md", http_part()
     yield "_generated/bench.md", bench_part(docs)
 
 

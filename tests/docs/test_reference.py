@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,19 @@ def test_every_part_stands_on_a_page_and_every_place_has_its_part(made: dict[str
         for name in re.findall(r"^```\{generated\} ([\w-]+)$", page.read_text("utf-8"), re.MULTILINE)
     }
     assert used == {Path(path).stem for path in made if path.startswith("_generated/")}
+
+
+def test_every_address_of_the_pages_is_there(made: dict[str, str]) -> None:
+    from osgp.headend.store import Store
+    from osgp.web.app import create_app
+
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "empty.sqlite") as store:
+        described = create_app(store).openapi()["paths"]
+    assert described
+    for path, methods in described.items():
+        for method, about in methods.items():
+            assert f"`{method.upper()} {path}`" in made["_generated/http.md"]
+            assert about.get("description") or not path.startswith("/api"), f"{path} says nothing of itself"
 
 
 def test_what_is_gone_loses_its_page(tmp_path: Path) -> None:
