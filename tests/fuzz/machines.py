@@ -16,10 +16,12 @@ from osgp.ports.lines import Line
 from osgp.ports.sessions import OpticalSession, SessionOptions
 from osgp.sim.line import LoopbackLine, StepClock
 from osgp.tables.access import run_sync
-from osgp.tables.services import FullRead, encode_request
+from osgp.tables.services import FullRead, FullWrite, PartialRead, PartialWrite, Request, encode_request
+from osgp.tables.table import PENDING
 from tests.access.world import MAK, MBK, MEP_KEYS, MK, World
+from tests.node.meters import make
 
-__all__ = ["babble", "fuzz_mep_server", "fuzz_optical_server", "serve_mep", "serve_optical"]
+__all__ = ["babble", "fuzz_meter", "fuzz_mep_server", "fuzz_optical_server", "serve_mep", "serve_optical"]
 
 _READ = encode_request(FullRead(2051), checksum=False)
 MEMORY = 300_000
@@ -167,3 +169,40 @@ def _sealed(server: MepServer, data: bytes) -> float:
             server.wake(now)
             server.outgoing(now)
     return now
+
+
+IMAGE_LIMIT = 2_000_000
+
+
+def fuzz_meter(data: bytes) -> None:
+    """The living meter behind its table server: any reads, writes and procedures, with any parameters, as time goes by."""
+    meter = make("mbus")
+    numbers, procedures = sorted(meter.image), sorted(meter.handlers)
+    port = Port("mep1")
+    now, psn, at = meter.at, 0, 0
+    while at + 3 < len(data):
+        kind, which, size = data[at : at + 3]
+        body = data[at + 3 : at + 3 + size % 64]
+        at += 3 + size % 64
+        number = numbers[which % len(numbers)] | (PENDING if kind & 0x80 else 0)
+        offset = int.from_bytes(body[:2].ljust(2, b"\0"), "little") % 700
+        request: Request
+        match kind & 3:
+            case 0:
+                request = PartialRead(number, offset, size)
+            case 1:
+                request = PartialWrite(number, offset, body[2:])
+            case 2:
+                request = FullRead(number)
+            case _:
+                psn = psn % 250 + 1
+                number = procedures[which % len(procedures)]
+                request = FullWrite(7, number.to_bytes(2, "little") + bytes([psn]) + body)
+        code, _ = meter.server.handle(request, ("MAK", "MK", "MBK", "RK")[kind >> 2 & 3], now, port)
+        assert 0 <= code <= 0x0A
+        now += (0.1, 1.0, 61.0, 3600.0, 86400.0, 0.5, 0.2, 7.0)[kind >> 4 & 7]
+    for number in meter.image:
+        code, content = meter.server.handle(FullRead(number), "MAK", now, port)
+        assert code == 0, number
+        assert content is not None
+    assert sum(meter.image.size(number) for number in meter.image) < IMAGE_LIMIT

@@ -42,7 +42,7 @@ from osgp.wire.errors import ConfigError, DecodeError, Error
 from osgp.wire.jsonform import from_json, to_json
 from osgp.wire.path import format_path, parse_path
 from tests.access.world import MAK, MBK, complete_image
-from tests.fuzz.machines import fuzz_mep_server, fuzz_optical_server
+from tests.fuzz.machines import fuzz_mep_server, fuzz_meter, fuzz_optical_server
 from tests.tables.dimensions import random_context
 
 Target = Callable[[bytes], None]
@@ -392,3 +392,4 @@ def _babble(machine: Any, data: bytes) -> None:
 
 target("optical server", lambda: [b"".join(_optical()), b"".join(build(m) for m in _messages())])(fuzz_optical_server)
 target("mep server", lambda: [*_mep(), *(framed(b"\x58" + raw) for raw in _tls())])(fuzz_mep_server)
+target("meter", lambda: [bytes(range(200)), bytes([0x33, 7, 9]) * 30, bytes([1, 9, 40, 3, 0, 2]) * 20])(fuzz_meter)

@@ -19,7 +19,7 @@ from tests.access.world import complete_image
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import SEEDS, TARGETS
 
-SLOW = ("optical server", "mep server", "tables", "from_json", "tls", "mep explain")
+SLOW = ("meter", "optical server", "mep server", "tables", "from_json", "tls", "mep explain")
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -144,7 +144,7 @@ class MepTables:
         if size is not None and (self.chunked_reads or size > self._costs.max_read):
             return await self.read_part(table, 0, size)
         data = await self.ask(FullRead(table, _FULL_READ_LENGTH), f"read {table_name(table)}")
-        if not data and not self.tls:
+        if not data and not self.tls and size != 0:
             raise _empty(table)
         return data
 

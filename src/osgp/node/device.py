@@ -16,6 +16,7 @@ from osgp.tables.access import ProcedureResult, TableAccess, run_sync
 from osgp.tables.bt.bt01 import BT01
 from osgp.tables.energyunit import read_energy_unit
 from osgp.tables.et.et04 import ET04
+from osgp.tables.et.et11 import ET11
 from osgp.tables.image import context_of
 from osgp.tables.logs import LogEntry, log_reader
 from osgp.tables.measurements import Place, find_measurement
@@ -24,9 +25,9 @@ from osgp.tables.profile import Profile, read_profile
 from osgp.tables.query import Query, is_query, locate, parse_query
 from osgp.tables.registry import find_procedure, find_table, procedure, table
 from osgp.tables.services import NotInConfiguration, ResponseCode
-from osgp.tables.table import COMMON_RESULTS, PED_SIZE, PENDING, Table, procedure_name
-from osgp.wire import Context, Struct, dependencies, layout_of
-from osgp.wire.errors import BadValue, ConfigError, ResponseError
+from osgp.tables.table import COMMON_RESULTS, PED_SIZE, PENDING, Table, extended, procedure_name
+from osgp.wire import MANY, Context, Struct, dependencies, layout_of
+from osgp.wire.errors import BadValue, ConfigError, ResponseError, Truncated
 
 __all__ = ["Device", "QueryPlan", "Reading", "SyncDevice"]
 
@@ -37,6 +38,11 @@ _STAND_INS = {21: 20, 71: 70}
 
 _TOO_LONG = (ResponseCode.ERR, ResponseCode.ONP, ResponseCode.RNO)
 """What devices answer when a table is longer than an answer may be (unverified which)."""
+
+_SIZE_IN_ET11 = {extended(52): "trans_request_len", extended(53): "trans_response_len"}
+"""Tables whose size another one states, though their layout does not depend on it (MEP guide p. 130–132)."""
+
+_LONGEST = 0x10000
 
 _CONSTANT = ("dimension", "actual")
 """Tables of these roles hold still between reconfigurations, so a copy that was read before will do."""
@@ -130,6 +136,8 @@ class Device:
         known = self._known.get(plain)
         declared = find_table(plain)
         size = len(known) if known is not None else table_size(declared, self.context) if declared is not None else None
+        if plain in _SIZE_IN_ET11 and ET11.number in self._known:
+            size = int(getattr(ET11.decode(self._known[ET11.number], self.context), _SIZE_IN_ET11[plain])) or None
         return size + PED_SIZE if size is not None and number & PENDING else size
 
     def forget(self) -> None:
@@ -159,7 +167,7 @@ class Device:
         if number in self._known:
             return
         try:
-            raw = await self.access.read(number)
+            raw = await self._whole(number)
         except NotInConfiguration:
             stand_in = _STAND_INS.get(number)
             if number == BT01.number:
@@ -190,6 +198,39 @@ class Device:
         for number in self._needed(declared):
             await self._learn(number)
         return self.context
+
+    async def _whole(self, number: int) -> bytes:
+        """All bytes of a table. One that is longer than an answer is read in parts, as soon as its size is known: from the
+        dimensions, which are read for that, or from its own bytes, which come in parts until they are all there."""
+        try:
+            return await self.access.read(number)
+        except ResponseError as error:
+            declared = find_table(number & ~PENDING)
+            if error.code not in _TOO_LONG or declared is None or self.size_of(number) is not None:
+                raise
+            await self._prepare([declared])
+            if number in _SIZE_IN_ET11:
+                await self._learn(ET11.number)
+            size = self.size_of(number)
+            if size is None and not number & PENDING and not _open_ended(declared):
+                return await self._grown(declared)
+            if size is None or size <= self.access.costs.max_read:
+                raise
+            return await self.access.read(number)
+
+    async def _grown(self, declared: type[Table]) -> bytes:
+        """A table whose counts stand in its own bytes. Raises Truncated if it never ends."""
+        layout = layout_of(declared, self.context)
+        raw = b""
+        while True:
+            raw += await self.access.read_part(declared.number, len(raw), self.access.costs.max_read)
+            try:
+                value = layout.decode(raw)
+            except Truncated:
+                if len(raw) > _LONGEST:
+                    raise
+                continue
+            return raw[: len(raw) - len(value._rest)]
 
     # --- reading
 
@@ -245,7 +286,7 @@ class Device:
         fetched: dict[int, list[tuple[int, bytes]]] = {}
         for read in plan(wanted, self.access.costs, context).reads:
             if read.count is None:
-                fetched.setdefault(read.table, []).append((0, await self.access.read(read.table)))
+                fetched.setdefault(read.table, []).append((0, await self._whole(read.table)))
             else:
                 data = await self.access.read_part(read.table, read.offset, read.count)
                 fetched.setdefault(read.table, []).append((read.offset, data))
@@ -282,24 +323,14 @@ class Device:
         context = await self._prepare([which])
         raw = self._known.get(which.number)
         if raw is None or which.role not in _CONSTANT:
-            raw = await self.access.read(which.number)
+            raw = await self._whole(which.number)
         return layout_of(which, context).decode(raw)
 
     async def raw(self, which: int | str) -> bytes:
         """The bytes of a whole table by number or name, declared or not."""
         from osgp.tables.table import number_of
 
-        number = which if isinstance(which, int) else number_of(which)
-        try:
-            return await self.access.read(number)
-        except ResponseError as error:
-            declared = find_table(number & ~PENDING)
-            if error.code not in _TOO_LONG or declared is None or self.size_of(number) is not None:
-                raise
-            await self._prepare([declared])  # now the door knows the size, and can read it in parts
-            if (self.size_of(number) or 0) <= self.access.costs.max_read:
-                raise
-            return await self.access.read(number)
+        return await self._whole(which if isinstance(which, int) else number_of(which))
 
     # --- writing
 
@@ -405,6 +436,17 @@ class Device:
         for one in declared:
             await self._learn(one.number)
         return self.context
+
+
+def _open_ended(declared: type[Table]) -> bool:
+    """Whether a table ends where its bytes end, so that a part of it looks like all of it."""
+    return any(
+        spec.optional
+        or spec.at_most
+        or spec.count is MANY
+        or (spec.kind is not None and spec.kind.size is None and spec.size is None and spec.count is None)
+        for spec in declared.specs.values()
+    )
 
 
 def _wanted(asked: Sequence[_Asked], context: Context) -> list[Wanted]:
