@@ -18,9 +18,13 @@ for _name in ("read", "query", "write", "run", "profile", "events", "clone"):
     app.command(f"osgp.cli.device:{_name}", name=_name)
 app.command("osgp.cli.bench:bench", name="bench")
 app.command("osgp.cli.conformance:conformance", name="conformance")
+app.command("osgp.cli.collect:collect", name="collect")
+app.command("osgp.cli.collect:export", name="export")
 app.command("osgp.cli.decode:decode", name="decode")
+app.command("osgp.cli.demo:demo", name="demo")
 app.command("osgp.cli.keys:app", name="keys")
 app.command("osgp.cli.meter:app", name="meter")
+app.command("osgp.cli.serve:serve", name="serve")
 app.command("osgp.cli.tables:app", name="tables")
 
 

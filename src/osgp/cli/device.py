@@ -269,7 +269,7 @@ def run(
             print_json(answer.get("data", answer.get("raw")))
 
 
-def _since(text: str | None) -> dt.datetime | None:
+def moment(text: str | None) -> dt.datetime | None:
     """A moment: 2026-11-01, 2026-11-01T12:00, or an age such as 7d, 12h, 90min. UTC unless it says otherwise."""
     if text is None:
         return None
@@ -301,7 +301,7 @@ def profile(
     target: Target = ANYWHERE,
 ) -> None:
     """Read the load profile: as a table, CSV, Parquet, JSON or a plot."""
-    start = _since(since)
+    start = moment(since)
 
     async def work(device: Device) -> Any:
         with Progress(console=stderr, transient=True) as progress:
