@@ -267,13 +267,12 @@ def test_every_column_sorts_both_ways(app: FastAPI, key: str) -> None:
 
 def test_a_row_is_made_anew_when_its_device_was_visited(tmp_path: Path) -> None:
     with sample_store(tmp_path / "s.sqlite") as store:
-        now = [NOW + 0.0]
-        service = FleetService(store, Resting(), lambda: now[0])
+        service = FleetService(store, Resting())
         before = service.rows()
         assert service.rows() is before
         visit = store.begin_visit(5, NOW)
         store.end_visit(visit, NOW + 1, "failed", error="no carrier")
-        now[0] += 5
+        service.fresh_s = 0
         after = {row.name: row for row in service.rows()}
         assert after["meter-5"].state == "failed"
         assert after["meter-1"] is next(row for row in before if row.name == "meter-1")

@@ -37,10 +37,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Values that belong together."""
+    """Values that belong together. ``folded``: shown only when asked for, because they are many."""
 
     title: str
     values: tuple[Value, ...]
+    folded: bool = False
 
 
 @dataclass(slots=True)

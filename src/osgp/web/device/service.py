@@ -17,10 +17,23 @@ from osgp.wire.errors import ConfigError
 
 __all__ = ["DeviceService"]
 
-_GROUPS = (
-    ("Energy", {"Wh", "varh", "VAh", "kWh", "kvarh", "kVAh"}),
-    ("Now", {"W", "var", "VA", "kW", "V", "A", "Hz"}),
+_ENERGY = {"Wh", "varh", "VAh", "kWh", "kvarh", "kVAh"}
+_FIRST = (
+    ("Energy", ("fwd_active_energy", "rev_active_energy", "import_reactive_energy", "export_reactive_energy")),
+    (
+        "Now",
+        (
+            "fwd_active_power",
+            "rev_active_power",
+            *(f"{quantity}_l{phase}" for quantity in ("voltage", "current", "power_factor") for phase in (1, 2, 3)),
+            "frequency",
+            "active_tariff",
+        ),
+    ),
 )
+"""What one looks for first, in this order."""
+_MANY = 6
+"""A group with more than this is folded, if it may be."""
 
 
 class DeviceService:
@@ -46,23 +59,26 @@ class DeviceService:
     def groups(self, device: DeviceRecord) -> list[Group]:
         """The newest readings in the groups of the page."""
         values = self.values(device)
+        by_name = {each.reading.name: each for each in values}
         made: list[Group] = []
-        taken: set[str] = set()
 
-        def add(title: str, chosen: Iterable[Value]) -> None:
-            mine = [each for each in chosen if each.reading.name not in taken]
-            taken.update(each.reading.name for each in mine)
+        def add(title: str, chosen: Iterable[Value], *, folded: bool = False) -> None:
+            mine = [by_name.pop(each.reading.name) for each in chosen if each.reading.name in by_name]
             if mine:
-                made.append(Group(title, tuple(mine)))
+                made.append(Group(title, tuple(mine), folded and len(mine) > _MANY))
 
-        for slot in sorted({each.reading.name.partition(".")[0] for each in values if "[" in each.reading.name}):
-            add(_slot_title(slot), (each for each in values if each.reading.name.startswith(f"{slot}.")))
-        children = made[:]
-        made.clear()
-        for title, units in _GROUPS:
-            add(title, (each for each in values if each.reading.unit in units or _factor(each, title)))
-        made.extend(children)
-        add("Facts", values)
+        for title, names in _FIRST:
+            add(title, [by_name[name] for name in names if name in by_name])
+        for slot in sorted({name.partition(".")[0] for name in by_name if "[" in name}):
+            add(_slot_title(slot), [each for name, each in by_name.items() if name.startswith(f"{slot}.")])
+        add(
+            "Facts",
+            [each for each in by_name.values() if not each.reading.unit and isinstance(each.reading.value, str)],
+        )
+        doubtful = [each for each in by_name.values() if each.flags]
+        add("Doubtful", doubtful)
+        add("More energy registers", [each for each in by_name.values() if each.reading.unit in _ENERGY], folded=True)
+        add("More values", list(by_name.values()), folded=True)
         return made
 
     def events(self, device: DeviceRecord, limit: int = 200) -> list[StoredEvent]:
@@ -118,8 +134,3 @@ def _title(reading: StoredReading) -> str:
 
 def _slot_title(slot: str) -> str:
     return slot.replace("mbus[", "M-Bus device ").rstrip("]")
-
-
-def _factor(value: Value, title: str) -> bool:
-    """Power factors have no unit, but belong to the present values."""
-    return title == "Now" and value.reading.name.startswith("power_factor")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,7 +22,7 @@ def routes(service: DeviceService, live: Live) -> APIRouter:
 
     def _values(number: int) -> dict[str, Any]:
         device = service.device(number)
-        return {"device": device, "groups": service.groups(device), "now": time.time(), "live_note": live.note()}
+        return {"device": device, "groups": service.groups(device), "now": live.now(), "live_note": live.note()}
 
     def _logs(number: int) -> dict[str, Any]:
         device = service.device(number)
@@ -31,7 +30,7 @@ def routes(service: DeviceService, live: Live) -> APIRouter:
             "device": device,
             "events": service.events(device),
             "visits": service.visits(device),
-            "now": time.time(),
+            "now": live.now(),
         }
 
     @router.get("/devices/{number}", response_class=HTMLResponse)

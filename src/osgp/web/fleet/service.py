@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from osgp.headend.plausibility import Rules, check_profile, flag_names
@@ -30,10 +29,10 @@ _FRESH_S = 1.0
 class FleetService:
     """Answers for the fleet. Safe to call from several threads. A row is made anew only when its device was visited."""
 
-    def __init__(self, store: Store, live: Live, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, live: Live) -> None:
         self.store = store
         self.live = live
-        self.clock = clock
+        self.fresh_s = _FRESH_S
         self._rows: dict[int, tuple[Any, FleetRow]] = {}
         self._all: tuple[float, list[FleetRow]] | None = None
         self._lock = threading.Lock()
@@ -41,8 +40,8 @@ class FleetService:
     def rows(self) -> list[FleetRow]:
         """All devices, by name."""
         with self._lock:
-            now = self.clock()
-            if self._all is None or not 0 <= now - self._all[0] < _FRESH_S:
+            now = time.monotonic()
+            if self._all is None or not now - self._all[0] < self.fresh_s:
                 activity = self.live.activity()
                 self._all = now, [self._row(each, activity.get(each.device.name)) for each in self.store.fleet()]
             return self._all[1]
@@ -61,7 +60,7 @@ class FleetService:
         missing = [row for row in shown if _sort_key(row, sort) is None]
         counts = {state: sum(row.state == state for row in rows) for state in _STATES}
         states = tuple((state, count) for state, count in counts.items() if count)
-        return FleetView(tuple(having + missing), len(rows), query, sort, order, self.clock(), states)
+        return FleetView(tuple(having + missing), len(rows), query, sort, order, self.live.now(), states)
 
     def _row(self, summary: DeviceSummary, doing: str | None) -> FleetRow:
         key = (summary, doing)
@@ -91,7 +90,7 @@ class FleetService:
             device.model or "",
             device.serial or "",
             device.firmware or "",
-            device.door or device.address.partition(":")[0],
+            _door(device.address) or device.door,
             None if visit is None else (visit.end or visit.start),
             state,
             detail,
@@ -134,6 +133,12 @@ class FleetService:
                 bits |= int(each)
             doubts += [f"{plain(channel.key)}: {word}" for word in flag_names(telling(channel.key, bits))]
         return Completeness(day, have, expected), doubts
+
+
+def _door(address: str) -> str:
+    """optical, mep, mep+tls: the address without the line."""
+    words = address.partition(":")[0].split("+")
+    return "+".join(word for word in words if word not in ("tcp", "rfc2217"))
 
 
 def _number(reading: StoredReading | None) -> float | None:
