@@ -205,6 +205,16 @@ def test_snippets_for_hardware_are_at_least_valid(block: Block) -> None:
             assert hasattr(osgp, node.attr), f"osgp.{node.attr}"
 
 
+@pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.name)
+def test_configurations_are_accepted(block: Block, tmp_path: Path) -> None:
+    """A ``toml`` block is a configuration of ``osgp collect``."""
+    from osgp.headend.config import load_config
+
+    place = tmp_path / "collect.toml"
+    place.write_text(block.text, "utf-8")
+    assert load_config(place).device
+
+
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     asked = {
