@@ -209,6 +209,8 @@ def _source(declared: type[Struct] | type[Bits], rules: list[dict[str, Any]], na
 
 def _place(source: str) -> tuple[str, str]:
     """(document, clause) of a source note such as ``MEP guide p. 207; optical guide p. 24``."""
+    if source.startswith("mentioned only"):
+        return "MEP guide", "named there, not described"
     text = _SPEC.sub(lambda hit: f"{_DIGEST.get(hit[1], hit[1])} section ", source).replace("section  ", "section ")
     hits = re.findall(r"([A-Za-z][\w .,/-]*?)\s+((?:p\. |section |pages? |clause )\d+(?:[–, .-]+\d+)*)", text)
     names = list(dict.fromkeys(name.strip(" ,;") for name, _ in hits))
