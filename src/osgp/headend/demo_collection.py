@@ -24,6 +24,8 @@ _MEASUREMENTS = (
     "active_tariff",
     *(f"fwd_active_energy_t{tariff}" for tariff in range(1, 5)),
     "relay_state",
+    "mbus[3].energy",
+    *(f"mbus[{slot}].{fact}" for slot in (1, 2, 3) for fact in ("serial_number", "manufacturer", "medium")),
 )
 _SHORT = ("BT01", "BT03", "BT21", "BT22", "BT52", "BT61")
 _LONG = ("BT23", "BT28")

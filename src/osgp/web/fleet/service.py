@@ -104,11 +104,11 @@ class FleetService:
         )
 
     def _alarms(self, summary: DeviceSummary) -> tuple[tuple[str, str], ...]:
-        parts = self.store.raw(summary.device.name, BT03.number, last=1)
-        if not parts or not parts[0].whole:
+        whole = next((each for each in self.store.raw(summary.device.name, BT03.number, last=10) if each.whole), None)
+        if whole is None:
             return ()
         try:
-            status = layout_of(BT03, context_of(summary.device.dimensions)).decode(parts[0].content)
+            status = layout_of(BT03, context_of(summary.device.dimensions)).decode(whole.content)
         except DecodeError:
             return ()
         return tuple((alarm.severity, alarm.text or alarm.key) for alarm in active_alarms(status))
