@@ -29,7 +29,7 @@ _FAST_BAUD = 115200
 
 @dataclass(frozen=True, slots=True)
 class DemoMeter:
-    """One meter of the street. ``door``: optical, mep+tls, or mep (the legacy RC4 mode); ``frozen``: its registers have stood
+    """One meter of the street. ``door``: optical, mep+tls, or mep+rc4 (the legacy mode); ``frozen``: its registers have stood
     still for some hours; ``drift_ppm``: how fast its clock runs."""
 
     model: str
@@ -43,7 +43,7 @@ STREET = (
     DemoMeter("1ph", "optical"),
     DemoMeter("3ph", "mep+tls"),
     DemoMeter("mbus", "optical"),
-    DemoMeter("3ph", "mep", firmware="3.50"),
+    DemoMeter("3ph", "mep+rc4", firmware="3.50"),
     DemoMeter("3ph", "optical", frozen=True),
     DemoMeter("mbus", "mep+tls"),
     DemoMeter("1ph", "mep+tls"),
@@ -136,7 +136,7 @@ class DemoStreet:
                 start=datetime.fromtimestamp(self.start, UTC),
                 utc_of=self.utc,
                 history=0.0 if kind.frozen and source is None else self.history,
-                tls={"mep+tls": True, "mep": False}.get(kind.door),
+                tls={"mep+tls": True, "mep+rc4": False}.get(kind.door),
                 faults=DeviceFaults(drift_ppm=kind.drift_ppm),
                 source=source,
             )
@@ -166,9 +166,9 @@ class DemoStreet:
         await self._servers.enter_async_context(server)
         host, number = await server.tcp()
         name = "RK" if optical else "MAK"
-        scheme = {"optical": "optical+tcp", "mep+tls": "mep+tls+tcp", "mep": "mep+tcp"}[kind.door]
+        scheme = f"{kind.door}+tcp"
         address = f"{scheme}://{host}:{number}{options}"
-        return ServedMeter(f"house-{index + 1:02d}", address, device.keys[name], name, kind.door == "mep")
+        return ServedMeter(f"house-{index + 1:02d}", address, device.keys[name], name, kind.door == "mep+rc4")
 
     async def _live(self) -> None:
         """Time passes for every meter, asked or not."""
