@@ -8,14 +8,16 @@ import struct
 import pytest
 
 from osgp.node.device import Device, SyncDevice
-from osgp.tables.access import ProcedureResult
+from osgp.tables.access import DoorCosts, ProcedureResult
 from osgp.tables.bt.bt21 import BT21
 from osgp.tables.bt.bt23 import BT23
 from osgp.tables.bt.bt28 import BT28
+from osgp.tables.bt.bt52 import BT52
 from osgp.tables.image import Image, ImageTables
 from osgp.tables.services import NotInConfiguration, NotPermitted
+from osgp.tables.table import PENDING
 from osgp.wire import layout_of
-from osgp.wire.errors import BadValue, ConfigError, ResponseError
+from osgp.wire.errors import BadValue, ConfigError, ResponseError, Truncated
 from tests.tables.profiles import BT01, START, Counted, profile_image
 from tests.tables.test_logs import event_log
 
@@ -189,3 +191,75 @@ def test_a_changed_configuration_is_noticed() -> None:
     assert not meter_.check_configuration()
     assert 21 not in meter_.device.dimensions
     assert meter_.check_configuration()
+
+
+def test_a_pending_table_is_not_the_active_one() -> None:
+    """Optical guide p. 8: number + 4096, with its event description before the data."""
+    image = meter()
+    layout = layout_of(BT52, image.context)
+    image.put(PENDING + 52, bytes((2, 1, 2, 3, 4, 5)) + bytes((27, 1, 2, 3, 4, 5, 6)))
+    meter_ = device(ImageTables(image))
+    whole, part, active = meter_.readings("PBT52", "PBT52.clock_calendar", "BT52.clock_calendar")
+    assert (whole.value.ped, whole.value.table) == (
+        bytes((2, 1, 2, 3, 4, 5)),
+        layout.decode(bytes((27, 1, 2, 3, 4, 5, 6))),
+    )
+    assert (whole.table, len(whole.raw)) == ("PBT52", 13)
+    assert (str(part.value), part.table) == ("2027-01-02T03:04:05", "PBT52")
+    assert str(active.value) == "2026-05-01T12:30:15"
+    assert [(read.name, read.count) for read in meter_.plan("PBT52.time_qual", "BT52.time_qual").plan.reads] == [
+        ("PBT52", None),
+        ("BT52", 1),
+    ]
+
+
+def test_a_pending_table_is_written_with_its_event_description() -> None:
+    image = meter()
+    before = image.read(52)
+    image.put(PENDING + 52, bytes(6) + before)
+    meter_ = device(ImageTables(image))
+    document = meter_.get("PBT52").to_json()
+    assert document["PED"] == "000000000000"
+    meter_.write("PBT52", {**document, "PED": "01 00 00 01 00 00"})
+    assert image.read(PENDING + 52) == bytes((1, 0, 0, 1, 0, 0)) + before
+    assert image.read(52) == before
+    for value in ({}, {**document, "PED": "01"}, {**document, "PED": 5}, "00"):
+        with pytest.raises(ConfigError, match="event description"):
+            meter_.write("PBT52", value)
+    with pytest.raises(ConfigError, match="as a whole"):
+        meter_.write("PBT52.time_qual", 0)
+    assert image.read(52) == before
+
+
+def test_what_the_device_did_not_send_is_no_zero() -> None:
+    """BT21 promises 26 present values; this BT28 holds 8, and a full read would leave the rest open."""
+    image = meter()
+    image.put(28, image.read(28)[:32])
+
+    class Full(ImageTables):
+        costs = DoorCosts("full", 0, 1000, 0, 0, 1 << 16, 1 << 16)
+
+    meter_ = device(Full(image))
+    assert meter_.get("voltage_l1") == 230.007
+    with pytest.raises(Truncated, match="ends before this field"):
+        meter_.get("BT28.present_values[20]")
+
+
+def test_wrong_values_are_refused_before_anything_is_sent() -> None:
+    image = meter()
+    before = image.read(28)
+    meter_ = device(ImageTables(image))
+    for path, value in (("BT28[0:2]", 5), ("BT28[0]", 1.5), ("BT28[0:2]", [1, 2.5]), ("BT28[0]", "x")):
+        with pytest.raises(BadValue):
+            meter_.write(path, value)
+    assert image.read(28) == before
+    meter_.write("BT28[0]", 7.0)
+    assert image.get(BT28, "present_values[0]") == 7
+
+
+def test_parameters_that_are_missing_or_unknown_are_wrong_use() -> None:
+    meter_ = device(ImageTables(meter()))
+    for given in (None, {"lock": 300}, {"nosuch": 1}):
+        with pytest.raises(ConfigError, match="EP61") as caught:
+            meter_.run("EP61", given)
+        assert "LOCK" in caught.value.hint

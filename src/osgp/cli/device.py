@@ -19,7 +19,7 @@ from osgp.tables.bt.bt03 import BT03
 from osgp.tables.image import Image
 from osgp.tables.registry import all_tables
 from osgp.tables.table import table_name
-from osgp.wire.errors import ConfigError, ResponseError
+from osgp.wire.errors import ConfigError, DecodeError, ResponseError
 
 __all__ = ["clone", "events", "profile", "query", "read", "run", "write"]
 
@@ -78,12 +78,12 @@ async def _summary(device: Device) -> tuple[list[Reading], dict[str, str]]:
     """As much of the summary as the device has, in one plan if possible, else one by one."""
     try:
         return await device.readings(*_SUMMARY), {}
-    except (ConfigError, ResponseError):
+    except (ConfigError, DecodeError, ResponseError):
         answers, failed = [], {}
         for name in _SUMMARY:
             try:
                 answers.extend(await device.readings(name))
-            except (ConfigError, ResponseError) as error:
+            except (ConfigError, DecodeError, ResponseError) as error:
                 failed[name] = error.message
         return answers, failed
 

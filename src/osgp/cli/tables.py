@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +17,11 @@ from osgp.tables.image import context_of
 from osgp.tables.mentioned import MENTIONED
 from osgp.tables.registry import all_procedures, all_tables, load_directory, table
 from osgp.tables.table import Access, Procedure, Table, number_of, procedure_name, table_name
-from osgp.wire import MANY, Bits, Context, Firmware, dependencies, layout_of
+from osgp.wire import MANY, Bits, Context, Firmware, Layout, MissingTable, dependencies, layout_of
 from osgp.wire.errors import BadValue, ConfigError, DecodeError
 from osgp.wire.expr import Unresolved
 from osgp.wire.fields import Spec
+from osgp.wire.struct import field_meta
 
 app = App(name="tables", help="The catalogue of tables and procedures; decode and encode table bytes.")
 
@@ -99,10 +101,28 @@ def context_from(image: list[str] | None, dim: list[str] | None, firmware: str |
         if not mark or not dot or value < 0:
             raise ConfigError(f"--dim {entry!r} is not TABLE.FIELD=N", hint="for example --dim BT21.NBR_TIERS=4")
         if head.lower() != "env":
-            table(head)
+            _check_dimension(table(head), name)
         overrides[name] = value
     known = Firmware.parse(firmware) if firmware else None
     return context_of(raw, Context(overrides=overrides, firmware=known))
+
+
+def _check_dimension(declared: type[Table], name: str) -> None:
+    """A misspelled dimension would count as absent and give another layout without a word. Raises ConfigError."""
+    path = re.sub(r"\s+|\[[^]]*\]", "", name).lower().split(".")[1:]
+    if field_meta(declared, *path) is None:
+        raise ConfigError(
+            f"--dim {name!r}: {declared.__name__} has no such field",
+            hint=f"osgp tables {declared.__name__} lists its fields",
+        )
+
+
+def _sized(declared: type[Table], context: Context) -> Layout[Any]:
+    """The layout for decode and encode. A table that must be given by option, and is not, is wrong use: ConfigError."""
+    try:
+        return layout_of(declared, context)
+    except MissingTable as error:
+        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def read_hex(text: str) -> bytes:
@@ -396,8 +416,8 @@ def decode(
     if tables is not None:
         load_directory(tables)
     declared = table(name)
-    layout = layout_of(declared, context_from(image, dim, firmware))
     raw = read_hex(data)
+    layout = _sized(declared, context_from(image, dim, firmware))
     value = layout.decode(raw)
     if json:
         document: dict[str, Any] = {"table": declared.__name__, "fields": value.to_json()}
@@ -451,7 +471,7 @@ def encode(
     if isinstance(given.get("fields"), dict) and "table" in given:
         given = given["fields"]
     context = context_from(image, dim, firmware)
-    raw = layout_of(declared, context).encode(declared.from_json(given))
+    raw = _sized(declared, context).encode(declared.from_json(given))
     if json:
         print_json({"table": declared.__name__, "hex": raw.hex(), "size": len(raw)})
     else:

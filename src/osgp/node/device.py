@@ -25,7 +25,17 @@ from osgp.tables.profile import Profile, read_profile
 from osgp.tables.query import Query, is_query, locate, parse_query
 from osgp.tables.registry import find_procedure, find_table, procedure, table
 from osgp.tables.services import NotInConfiguration, ResponseCode
-from osgp.tables.table import COMMON_RESULTS, PED_SIZE, PENDING, Table, extended, procedure_name
+from osgp.tables.table import (
+    COMMON_RESULTS,
+    PED_SIZE,
+    PENDING,
+    PendingCopy,
+    Procedure,
+    Table,
+    extended,
+    procedure_name,
+    table_name,
+)
 from osgp.wire import MANY, Context, Struct, dependencies, layout_of
 from osgp.wire.errors import BadValue, ConfigError, ResponseError, Truncated
 
@@ -335,7 +345,7 @@ class Device:
     # --- writing
 
     async def write(self, path: str, value: Any, *, verify: bool = True) -> None:
-        """Write one path; ``value`` as a Python value or as JSON shows it.
+        """Write one path; ``value`` as a Python value or as JSON shows it. A pending table (PBT54) as a whole, with its PED.
 
         A bit field is read, changed and written with the other bits of its word. ``verify`` reads the bytes back and
         raises BadValue if they differ (MEP's write answer proves nothing in legacy mode).
@@ -344,13 +354,21 @@ class Device:
         context = await self._prepare([query.table])
         layout = layout_of(query.table, context)
         if not query.path:
-            raw = value if isinstance(value, bytes) else layout.encode(_as_table(query.table, value))
-            await self.access.write(query.table.number, raw)
+            if isinstance(value, bytes):
+                raw = value
+            elif query.pending:
+                copy = value if isinstance(value, PendingCopy) else PendingCopy.from_json(query.table, value)
+                raw = copy.ped + layout.encode(copy.table)
+            else:
+                raw = layout.encode(_as_table(query.table, value))
+            await self.access.write(query.number, raw)
             offset = 0
         else:
             span = locate(query, context)
             if span is None:
                 raise ConfigError(f"{path}: the place depends on the table's own bytes; write the whole table")
+            if query.pending:
+                raise ConfigError(f"{path}: a pending table is written as a whole, with its event description")
             offset = span.offset
             if span.bit is not None and span.width is not None:
                 old = await self.access.read_part(query.table.number, offset, span.size)
@@ -362,13 +380,12 @@ class Device:
             else:
                 raw = layout.encode_span(span, _as_value(span, value))
             await self.access.write_part(query.table.number, offset, raw)
-        if query.table.number in self._known:
+        if query.number in self._known:
             self.forget()
-        if verify and await self.access.read_part(query.table.number, offset, len(raw)) != raw:
+        if verify and await self.access.read_part(query.number, offset, len(raw)) != raw:
             raise BadValue(
                 "the device kept other bytes than were written",
                 floor="tables",
-                struct=query.table.__name__,
                 field=path,
                 hint="the field may be read-only or limited by the device; the write itself was accepted",
             )
@@ -392,8 +409,7 @@ class Device:
             declared = procedure(number)
             given = {**(parameters or {}), **fields}
             await self._prepare_struct(declared.Parameters)
-            blank = declared.Parameters.from_json(given) if given else declared.Parameters()
-            raw = blank.encode(self.context)
+            raw = _parameters(declared, given, self.context)
         result: ProcedureResult = await self.access.run(number, raw)
         text = COMMON_RESULTS.get(result.result, "")
         if declared is not None:
@@ -405,7 +421,7 @@ class Device:
         answer: dict[str, Any] = {"procedure": procedure_name(number), "result": result.result, "text": text}
         if declared is not None and declared.Response.specs and result.data:
             answer["data"] = declared.Response.decode(result.data, self.context).to_json()
-        elif result.data:
+        elif any(result.data):  # doors read the response table in one size, and zeros fill it
             answer["raw"] = result.data.hex()
         return answer
 
@@ -459,6 +475,12 @@ def _reading(asked: _Asked, wanted: Wanted, fetched: dict[int, list[tuple[int, b
     place = asked.place
     span = wanted.span
     name = asked.name
+    if asked.query.pending:
+        raw = fetched[asked.query.number][0][1]
+        if not asked.query.path:
+            copy = PendingCopy(raw[:PED_SIZE], layout.decode(raw[PED_SIZE:]))
+            return Reading(name, copy, "", raw, table_name(asked.query.number))
+        fetched = {declared.number: [(0, raw[PED_SIZE:])]}
     if span is None:
         offset, raw = fetched[declared.number][0]
         value: Any = layout.decode(raw)
@@ -472,9 +494,17 @@ def _reading(asked: _Asked, wanted: Wanted, fetched: dict[int, list[tuple[int, b
         offset = span.offset
         raw = b""
         for start, data in fetched.get(declared.number, ()):
-            if start <= offset and offset + span.size <= start + max(len(data), 0):
+            if start <= offset and offset + span.size <= start + len(data):
                 raw = data[offset - start : offset - start + span.size]
-        value = layout.decode_span(span, raw.ljust(span.size, b"\0"))
+        if len(raw) < span.size:
+            # Zeros in place of what the device did not send would pass for a measured value.
+            raise Truncated(
+                f"the table ends before this field (bytes {offset} to {offset + span.size - 1})",
+                floor="tables",
+                field=name,
+                hint="the device's dimension tables promise more than the table holds",
+            )
+        value = layout.decode_span(span, raw)
         unit = getattr(span.spec, "unit", "")
     if place is not None:
         unit = place.unit
@@ -482,7 +512,17 @@ def _reading(asked: _Asked, wanted: Wanted, fetched: dict[int, list[tuple[int, b
             value = round(value * place.scale, 9)
         if place.convert is not None:
             value = place.convert(value)
-    return Reading(name, value, unit, raw, declared.__name__, offset)
+    return Reading(name, value, unit, raw, table_name(asked.query.number), offset)
+
+
+def _parameters(declared: type[Procedure], given: dict[str, Any], context: Context) -> bytes:
+    """The bytes of a procedure's parameters. What is missing or does not fit is the caller's mistake: ConfigError."""
+    struct = declared.Parameters
+    try:
+        return (struct.from_json(given) if given else struct()).encode(context)
+    except BadValue as error:
+        names = ", ".join(spec.orig for spec in struct.specs.values()) or "none"
+        raise ConfigError(f"{procedure_name(declared.number)}: {error}", hint=f"its parameters: {names}") from error
 
 
 def _as_table(declared: type[Table], value: Any) -> Table:

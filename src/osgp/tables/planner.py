@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from osgp.tables.access import DoorCosts
 from osgp.tables.query import Query, locate
-from osgp.tables.table import Table, table_name
+from osgp.tables.table import PED_SIZE, Table, table_name
 from osgp.wire import Context, layout_of
 from osgp.wire.errors import DecodeError
 from osgp.wire.layout import Span
@@ -109,21 +109,22 @@ def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
 
     The cost of a full read of unknown size counts the bytes asked for only (it must be read anyway).
     """
-    by_table: dict[type[Table], list[Wanted]] = {}
+    by_table: dict[int, list[Wanted]] = {}
     for item in wanted:
-        by_table.setdefault(item.query.table, []).append(item)
+        by_table.setdefault(item.query.number, []).append(item)
     result = Plan(costs=costs)
-    for declared, items in by_table.items():
-        size = table_size(declared, context)
+    for number, items in by_table.items():
+        pending = items[0].query.pending
+        size = table_size(items[0].query.table, context)
         names = tuple(item.query.text for item in items)
-        if any(item.span is None for item in items):
-            wire, exchanges = read_cost(costs, size or 0, full=True)
-            why = (
-                "all of it is asked for"
-                if any(not i.query.path for i in items)
-                else "its layout depends on its own bytes"
-            )
-            result.reads.append(PlannedRead(declared.number, 0, None, wire, exchanges, names, why))
+        if pending or any(item.span is None for item in items):
+            wire, exchanges = read_cost(costs, (size or 0) + PED_SIZE * pending, full=True)
+            why = "its layout depends on its own bytes"
+            if any(not i.query.path for i in items):
+                why = "all of it is asked for"
+            elif pending:
+                why = "a pending table comes with its event description"
+            result.reads.append(PlannedRead(number, 0, None, wire, exchanges, names, why))
             continue
         spans = [item.span for item in items if item.span is not None]
         parts = plan_ranges([(span.offset, span.size) for span in spans], costs)
@@ -133,7 +134,7 @@ def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
             wire, exchanges = read_cost(costs, size, full=True)
             if wire <= total:
                 why = f"a full read ({wire} bytes) costs no more than {len(parts)} partial reads ({total} bytes)"
-                result.reads.append(PlannedRead(declared.number, 0, None, wire, exchanges, names, why))
+                result.reads.append(PlannedRead(number, 0, None, wire, exchanges, names, why))
                 continue
         for (offset, count), (wire, exchanges) in zip(parts, costed):
             inside = [item for item in items if _inside(item.span, offset, count)]
@@ -142,7 +143,7 @@ def plan(wanted: Iterable[Wanted], costs: DoorCosts, context: Context) -> Plan:
             if asked < count:
                 why = f"{count - asked} bytes between the fields cost less than another request"
             served = tuple(item.query.text for item in inside)
-            result.reads.append(PlannedRead(declared.number, offset, count, wire, exchanges, served, why))
+            result.reads.append(PlannedRead(number, offset, count, wire, exchanges, served, why))
     return result
 
 

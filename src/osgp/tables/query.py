@@ -1,8 +1,8 @@
 """Paths and queries: naming data as the standard does.
 
 ``BT23`` (a whole table), ``BT23.tot_data_block.summations[0]``, ``ET55.relay_config``, ``BT28[2:4]`` (a slice of the table's
-last array), ``BT64[-96:]`` (the newest entries of a log). Names may be the standard's or ours, in any case. The grammar is a
-project choice.
+last array), ``BT64[-96:]`` (the newest entries of a log), ``PBT54`` (the pending copy of BT54, with its event description). Names
+may be the standard's or ours, in any case. The grammar is a project choice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from osgp.tables.registry import table
-from osgp.tables.table import Table
+from osgp.tables.table import PENDING, Table
 from osgp.wire import MANY, Context, Unresolved, layout_of
 from osgp.wire.errors import ConfigError
 from osgp.wire.layout import Span
@@ -24,16 +24,22 @@ _HEAD = re.compile(r"\s*(P?(?:BT|ET|ST|MT)\d{2,3})\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One thing asked for: a table and a path inside it (empty: all of it)."""
+    """One thing asked for: a table and a path inside it (empty: all of it); ``pending``: of the copy that waits (+ 4096)."""
 
     text: str
     table: type[Table]
     path: tuple[Part, ...]
+    pending: bool = False
+
+    @property
+    def number(self) -> int:
+        """The table's number at the door."""
+        return self.table.number | (PENDING if self.pending else 0)
 
     @property
     def newest(self) -> int | None:
         """``BT64[-96:]`` asks for the 96 newest entries of a log; else None."""
-        if len(self.path) != 1 or self.table.role != "log":
+        if len(self.path) != 1 or self.table.role != "log" or self.pending:
             return None
         part = self.path[0]
         if isinstance(part, slice) and part.stop is None and part.start is not None and part.start < 0:
@@ -59,7 +65,7 @@ def parse_query(text: str) -> Query:
         raise ConfigError(
             f"{text!r} ends before its field", hint=f"name a field after the point, or ask for {found[1]}"
         )
-    return Query(text.strip(), declared, parse_path(tail))
+    return Query(text.strip(), declared, parse_path(tail), found[1][0] in "Pp")
 
 
 def main_array(declared: type[Table]) -> str:
@@ -88,4 +94,4 @@ def show(query: Query) -> str:
     """The canonical text of a query."""
     tail = format_path(query.path)
     joint = "." if tail and not tail.startswith("[") else ""
-    return f"{query.table.__name__}{joint}{tail}"
+    return f"{'P' if query.pending else ''}{query.table.__name__}{joint}{tail}"

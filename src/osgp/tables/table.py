@@ -16,6 +16,7 @@ __all__ = [
     "PED_SIZE",
     "PENDING",
     "Access",
+    "PendingCopy",
     "Procedure",
     "Table",
     "extended",
@@ -78,6 +79,33 @@ class Table(Struct, floor="tables"):
             cls.access = access or Access()
             cls.notes = notes
             cls.maker = maker
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCopy:
+    """A whole pending table: ``ped``, the 6 bytes that say when it comes into force (optical guide p. 8), and its data."""
+
+    ped: bytes
+    table: Table
+
+    def to_json(self) -> dict[str, Any]:
+        """The table's fields, and ``PED`` in hexadecimal. The shape is a project choice."""
+        return {"PED": self.ped.hex(), **self.table.to_json()}
+
+    @classmethod
+    def from_json(cls, declared: type[Table], value: Any) -> PendingCopy:
+        """The inverse of ``to_json``. Raises ConfigError if the event description is missing, BadValue as the table does."""
+        given = dict(value) if isinstance(value, dict) else {}
+        try:
+            ped = bytes.fromhex(given.pop("PED", ""))
+        except (TypeError, ValueError):
+            ped = b""
+        if len(ped) != PED_SIZE:
+            raise ConfigError(
+                f"a pending {declared.__name__} needs its event description: PED, {PED_SIZE} bytes in hexadecimal",
+                hint="PED 00YYMMDDhhmm: at that UTC time; 01 weeks days hours minutes seconds: after it; 02 and 5 bytes: by BP13",
+            )
+        return cls(ped, declared.from_json(given))
 
 
 class NoData(Struct, floor="tables"):

@@ -84,6 +84,8 @@ def from_json(struct: type[S], value: Any) -> S:
 def value_from_json(spec: Spec, value: Any, *, many: bool) -> Any:
     """One field's value, or a list of them (``many``); values that are already Python values pass. Raises BadValue."""
     if many:
+        if not isinstance(value, (list, tuple)):
+            raise BadValue(f"a list is needed, not {value!r:.40}", field=spec.name)
         return [value_from_json(spec, item, many=False) for item in value]
     if isinstance(value, (Struct, bytes)) or (isinstance(value, tuple) and hasattr(value, "_fields")):
         return value

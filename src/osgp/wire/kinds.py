@@ -85,6 +85,12 @@ class IntKind(Kind):
         width, signed = self.size or 0, self.signed
         return lambda value: int(value).to_bytes(width, order, signed=signed)  # type: ignore[arg-type]  # as above
 
+    def from_json(self, value: Any) -> Any:
+        """Digits pass as a number. A fraction is refused: cutting it off would write another value than was asked."""
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError("a whole number is needed")
+        return value if value is None else int(value)
+
 
 @dataclass(frozen=True, eq=False)
 class EnumKind(IntKind):
@@ -101,7 +107,7 @@ class EnumKind(IntKind):
         return int(value)
 
     def from_json(self, value: Any) -> Any:
-        return self.enum[value] if isinstance(value, str) else self.enum(value)
+        return self.enum[value] if isinstance(value, str) else self.enum(super().from_json(value))
 
     def text(self, value: Any) -> str:
         return f"{value.name} ({int(value)})"
