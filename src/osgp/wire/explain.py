@@ -59,6 +59,19 @@ class ExplainNode:
             answer["children"] = [child.to_json() for child in self.children]
         return answer
 
+    def graft(self, name: str, inner: ExplainNode) -> None:
+        """Hangs the tree of what a field carries below that field; offsets then count from here, too."""
+        for child in self.children:
+            if child.name == name:
+                inner.shift(child.offset)
+                child.children.append(inner)
+
+    def shift(self, size: int) -> None:
+        """Moves the tree by ``size`` bytes."""
+        self.offset += size
+        for child in self.children:
+            child.shift(size)
+
     def walk(self, depth: int = 0) -> Iterator[tuple[int, ExplainNode]]:
         """(depth, node) from the root down."""
         yield depth, self

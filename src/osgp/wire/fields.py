@@ -9,6 +9,8 @@ Used as ``from osgp.wire import fields as f`` and ``class X(Struct): length: int
 ``since``  first firmware that has the field (``Since``)    ``elements``  names and units of array elements
 ``source`` where the field is described, if not where its structure is; ``status`` verified / unverified / project choice
 ``optional``  the bytes may end before this field
+``prefix``  bytes of a number in front that says how many bytes the field takes; with ``count=MANY`` the entries fill them
+``least``, ``most``  what that number may be. Only reading judges it: a test may write what no peer should
 
 Counts, conditions, sizes and strides may be integers or expressions (``osgp.wire.expr``).
 """
@@ -103,6 +105,9 @@ class Spec:
     index: Any = None
     at_most: bool = False
     optional: bool = False
+    prefix: int = 0
+    least: int = 0
+    most: int | None = None
     name: str = ""
     orig: str = ""
     doc: str = ""

@@ -16,7 +16,7 @@ from osgp.wire.explain import ExplainNode, Recorder
 from osgp.wire.expr import Unresolved, references
 from osgp.wire.fast import Fast, compile_fast
 from osgp.wire.fields import MANY, Spec
-from osgp.wire.nodes import ArrayNode, LeafNode, Node, RecordNode, Run, UnionNode, partly
+from osgp.wire.nodes import ArrayNode, LeafNode, Node, PrefixNode, RecordNode, Run, UnionNode, partly
 from osgp.wire.path import Part, format_path, parse_path
 from osgp.wire.struct import Struct
 
@@ -75,8 +75,22 @@ class Layout(Generic[S]):
         """
         fast = self.fast
         if fast is not None and len(data) >= fast.size:
-            return cast(S, fast.decode(data))
-        return self._walk(Run(self.context, bytes(data)))
+            value = cast(S, fast.decode(data))
+        else:
+            value = self._walk(Run(self.context, bytes(data)))
+        if value._rest and self.struct.about.exact:
+            raise self._left_over(data, len(data) - len(value._rest))
+        return value
+
+    def _left_over(self, data: bytes, end: int) -> BadValue:
+        about = self.struct.about
+        return BadValue(
+            f"{len(data) - end} bytes are left over",
+            floor=about.floor,
+            struct=self.struct.__name__,
+            bit_offset=8 * end,
+            data=data,
+        )
 
     def _walk(self, run: Run) -> S:
         try:
@@ -114,7 +128,10 @@ class Layout(Generic[S]):
             _, end = self.root.decode(run, 0, len(data))
         except DecodeError as found:
             error = found
-        return recorder.finish(end, error)
+        root = recorder.finish(end, error)
+        if error is None and end < len(data) and self.struct.about.exact:
+            root.error = str(self._left_over(data, end))
+        return root
 
     def zero(self) -> S:
         """An instance decoded from zero bytes, as many as the structure needs."""
@@ -135,6 +152,8 @@ class Layout(Generic[S]):
         offset, node = 0, cast(Node, self.root)
         shown = format_path(parts)
         for place, part in enumerate(parts):
+            if isinstance(node, PrefixNode):
+                raise Unresolved(shown)
             while isinstance(node, UnionNode):
                 chosen = node.choose(run)
                 if chosen is None:
@@ -280,10 +299,10 @@ def _record(spec: Spec, struct: type[Struct], order: str, run: Run, index: Any) 
 
 
 def _node(spec: Spec, order: str, run: Run) -> Node:
-    item = _item(spec, order, run)
-    if spec.count is None:
-        return item
-    return ArrayNode(spec, item, partly(spec.count, run), partly(spec.stride, run), partly(spec.until, run))
+    node = _item(spec, order, run)
+    if spec.count is not None:
+        node = ArrayNode(spec, node, partly(spec.count, run), partly(spec.stride, run), partly(spec.until, run))
+    return PrefixNode(spec, node, order) if spec.prefix else node
 
 
 def _item(spec: Spec, order: str, run: Run) -> Node:

@@ -14,9 +14,9 @@ from osgp.wire.errors import BadValue, DecodeError, Truncated
 from osgp.wire.explain import Recorder
 from osgp.wire.expr import ENV_ROOT, INDEX_ROOT, OUTER_ROOT, Declared, Expr, Ref, Unresolved, evaluate, follow
 from osgp.wire.fields import MANY, Field, Spec
-from osgp.wire.kinds import Kind
+from osgp.wire.kinds import IntKind, Kind
 
-__all__ = ["ArrayNode", "Items", "LeafNode", "Node", "RecordNode", "Run", "UnionNode"]
+__all__ = ["ArrayNode", "Items", "LeafNode", "Node", "PrefixNode", "RecordNode", "Run", "UnionNode"]
 
 _MAX_EMPTY = 4096
 """Entries of size zero that a count may ask for: hostile counts must not cost memory (project choice)."""
@@ -354,13 +354,15 @@ class ArrayNode(Node):
         try:
             while pos < limit:
                 run.index = len(items)
-                if self._starts_with_zero(run, pos, limit):
+                if not self.spec.prefix and self._starts_with_zero(run, pos, limit):
                     break
                 before = pos
                 mark = None if run.recorder is None else run.recorder.mark()
                 try:
                     value, pos = self._item(run, pos, limit, len(items))
                 except Truncated:
+                    if self.spec.prefix:
+                        raise
                     if run.recorder is not None and mark is not None:
                         run.recorder.forget(mark)
                     break
@@ -464,6 +466,47 @@ class UnionNode(Node):
     def measure(self, run: Run) -> int:
         chosen = self.choose(run)
         return 0 if chosen is None else chosen.measure(run)
+
+
+class PrefixNode(Node):
+    """A field behind the number of its bytes, which it fills exactly."""
+
+    __slots__ = ("inner", "kind", "order")
+
+    def __init__(self, spec: Spec, inner: Node, order: str) -> None:
+        super().__init__(spec)
+        self.inner = inner
+        self.order = order
+        self.kind = IntKind(spec.prefix, order)
+
+    def decode(self, run: Run, pos: int, end: int) -> tuple[Any, int]:
+        spec, recorder = self.spec, run.recorder
+        start = pos + spec.prefix
+        if start > end:
+            raise self._short(run, pos, end, spec.prefix)
+        length = int.from_bytes(run.data[pos:start], self.order)  # type: ignore[arg-type]  # "little" or "big" by construction
+        if recorder is not None:
+            recorder.enter(spec, pos, None)
+            recorder.leaf(Spec(name="length", orig="LENGTH", unit="byte"), self.kind, pos, spec.prefix, length)
+        if length < spec.least or (spec.most is not None and length > spec.most):
+            raise self._bad(run, f"{length} bytes are no length that this may have", pos)
+        limit = start + length
+        if limit > end:
+            raise self._short(run, start, end, length)
+        value, after = self.inner.decode(run, start, limit)
+        if after != limit:
+            raise self._bad(run, f"{limit - after} of {length} bytes are left over", after)
+        if recorder is not None:
+            recorder.leave(limit, value)
+        return value, limit
+
+    def encode(self, run: Run, value: Any, out: bytearray) -> None:
+        body = bytearray()
+        self.inner.encode(run, value, body)
+        if len(body) >> 8 * self.spec.prefix:
+            raise self._bad(run, f"{len(body)} bytes are more than their length can say")
+        out += len(body).to_bytes(self.spec.prefix, self.order)  # type: ignore[arg-type]  # as above
+        out += body
 
 
 def partly(value: Any, run: Run) -> Any:

@@ -23,17 +23,21 @@ from osgp.wire.fields import Field, Spec
 
 __all__ = ["About", "Struct"]
 
-_OPTIONS = ("order", "floor", "source", "status")
+_OPTIONS = ("order", "floor", "source", "status", "exact")
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is declared of a structure as a whole: byte order ("" = the context's), floor, source document, its standing."""
+    """What is declared of a structure as a whole: byte order ("" = the context's), floor, source document, its standing.
+
+    ``exact``: bytes beyond the declared ones are an error (BadValue in ``decode``) instead of being kept.
+    """
 
     order: str = ""
     floor: str = "wire"
     source: str = ""
     status: str = ""
+    exact: bool = False
 
 
 @dataclass_transform(
