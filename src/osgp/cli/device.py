@@ -213,6 +213,8 @@ def write(
         given = jsonlib.loads(value)
     except ValueError:
         given = value
+    if address.startswith("image:"):
+        raise ConfigError("a saved image is not written to", hint="open the device itself, or clone it again")
 
     async def work(device: Device) -> None:
         await device.write(path, given, verify=verify)

@@ -476,7 +476,8 @@ class MepClient:
         if code == Code.NOT_PERMITTED:
             error: Error = NoKey(
                 "the meter does not accept the key (TLS code 03)",
-                hint="check MAK or MBK: it must belong to this meter, in the form it was issued",
+                hint="it must belong to this meter, in the form it was issued, and be told as what it is: "
+                'an MBK needs --key-kind MBK (key_kind="MBK")',
             )
         elif code in (Code.ERROR, Code.TLS_NO_SESSION):
             error = RemoteProtocolError(f"the meter ended the TLS session (code {code:02X})")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from osgp.tables.access import DoorCosts, ProcedureResult
 from osgp.tables.registry import find_table, table
 from osgp.tables.services import ResponseCode, response_error
-from osgp.tables.table import Table, table_name
+from osgp.tables.table import Table, procedure_name, table_name
 from osgp.wire import Context, Firmware, Struct, dependencies, layout_of
 from osgp.wire.errors import BadValue, ConfigError, DecodeError
 
@@ -197,5 +197,7 @@ class ImageTables:
 
     async def run(self, procedure: int, parameters: bytes = b"") -> ProcedureResult:
         if self._runner is None:
-            raise response_error(ResponseCode.SNS, "a saved image runs no procedures")
+            error = response_error(ResponseCode.SNS, f"run {procedure_name(procedure)}")
+            error.hint = "a saved image runs no procedures: open the device itself"
+            raise error
         return await self._runner(procedure, parameters)
