@@ -20,7 +20,7 @@ from osgp.tables.bt.bt61 import BT61
 from osgp.tables.profile import Geometry, decode_blocks, encode_blocks, encode_table, geometry
 from osgp.wire import Context
 
-__all__ = ["profile"]
+__all__ = ["profile", "table_of_a_month"]
 
 DAYS, PER_DAY, CHANNELS = 30, 96, 8
 ROWS = DAYS * PER_DAY
@@ -50,6 +50,12 @@ def _table(shape: Geometry) -> bytes:
     values, status, common = _month()
     raw, _ = encode_table(shape, START, values, status=status, common=common, earlier=11)
     return raw
+
+
+def table_of_a_month() -> tuple[bytes, Geometry]:
+    """The bytes of this group, for others that begin with them."""
+    shape = _shape()
+    return _table(shape), shape
 
 
 def _by_hand(raw: bytes, shape: Geometry) -> Callable[[], object]:

@@ -1,6 +1,6 @@
 """The way in: what one step of a visit brought, as rows. Project choice.
 
-Load profiles come as columns and stay columns until the driver asks for a row: no Python code runs per interval. Everything
+Load profiles come as columns and go to the driver some intervals at a time: no Python code runs per interval. Everything
 here works on one open transaction of the driver and neither begins nor ends it.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import repeat
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ _EVENT = (
 )
 
 
-def _many(connection: sqlite3.Connection, sql: str, rows: Iterable[tuple[Any, ...]]) -> int:
+def _many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> int:
     """Rows that the statement really wrote."""
     count = connection.executemany(sql, rows).rowcount
     return max(0, count)
@@ -113,6 +113,15 @@ def _many(connection: sqlite3.Connection, sql: str, rows: Iterable[tuple[Any, ..
 def keep_step(connection: sqlite3.Connection, device: int, step: Step) -> Kept:
     """Write the rows of a step. O(rows)."""
     kept = Kept()
+    if step.raws or step.readings or step.events:
+        _keep_single(connection, device, step, kept)
+    for profile in step.profiles:
+        kept.add(keep_profile(connection, device, profile))
+    return kept
+
+
+def _keep_single(connection: sqlite3.Connection, device: int, step: Step, kept: Kept) -> None:
+    """What comes in ones and tens: bytes, readings, log entries."""
     kept.raws = _many(
         connection,
         _RAW,
@@ -144,9 +153,6 @@ def keep_step(connection: sqlite3.Connection, device: int, step: Step) -> Kept:
         kept.readings += new
         kept.flagged += new if flagged else 0
     kept.events = _many(connection, _EVENT, (_event_row(device, each, step.wall) for each in step.events))
-    for profile in step.profiles:
-        kept.add(keep_profile(connection, device, profile))
-    return kept
 
 
 def _event_row(device: int, entry: LogEntry, wall: float) -> tuple[Any, ...]:
@@ -184,15 +190,19 @@ def _code_of(entry: Any) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _columns(count: int) -> str:
-    return ", ".join(f"v{number}" for number in range(count))
+_AT_ONCE = 32
+"""Intervals in one statement. A statement per interval spends a third of its time on beginning and ending."""
 
 
-_INSERTS = [
-    f"INSERT INTO profile_interval (device_id, data_set, time, common, status, pending{', ' * bool(n)}{_columns(n)})"
-    f" VALUES (?, ?, ?, ?, ?, ?{', ?' * n}) ON CONFLICT DO NOTHING"
-    for n in range(MAX_CHANNELS + 1)
-]
+@cache
+def _insert(channels: int, rows: int) -> str:
+    """The statement for ``rows`` rows of ``profile_table``: device and data set first, then the rows."""
+    names = "".join(f"v{number}, " for number in range(channels))
+    row = f"({', '.join('?' * (channels + 4))})"
+    return (
+        f"INSERT INTO profile_interval (device_id, data_set, time, {names}common, status, pending)"
+        f" SELECT ?, ?, * FROM (VALUES {', '.join([row] * rows)}) WHERE true ON CONFLICT DO NOTHING"
+    )
 
 
 def pack_status(status: Any) -> Any:
@@ -210,23 +220,19 @@ def unpack_status(packed: Any, channels: int) -> Any:
     return np.ascontiguousarray(pairs[:, :channels])
 
 
-def profile_rows(device: int, profile: Profile) -> Iterator[tuple[Any, ...]]:
-    """One tuple per processed interval, as the insert wants it. The tuples are made by ``zip``, not by Python code."""
-    time = np.asarray(profile.time).astype(np.int64)
-    common, status = np.asarray(profile.common), np.asarray(profile.status, np.uint8)
-    values, valid = np.asarray(profile.values), np.asarray(profile.valid, bool)
-    status, values = status.reshape(len(time), -1), values.reshape(len(time), -1)
-    if not valid.all():
-        time, common, status, values = time[valid], common[valid], status[valid], values[valid]
-    words: Iterable[int]
-    pending: Iterable[int]
-    if status.any():
-        words = pack_status(status).tolist()
-        pending = (status == _PLACEHOLDER).any(axis=1).astype(np.uint8).tolist()
-    else:
-        words = pending = repeat(0)
-    columns = [column.tolist() for column in values.T]
-    return zip(repeat(device), repeat(profile.data_set), time.tolist(), common.tolist(), words, pending, *columns)
+def profile_table(profile: Profile) -> Any:
+    """One row per processed interval: time, values, common status, status word, pending (int64)."""
+    count = len(profile)
+    values = np.asarray(profile.values).reshape(count, -1)
+    codes = np.asarray(profile.status, np.uint8).reshape(count, -1)
+    table = np.empty((count, values.shape[1] + 4), np.int64)
+    table[:, 0] = np.asarray(profile.time).astype(np.int64)
+    table[:, 1:-3] = values
+    table[:, -3] = profile.common
+    table[:, -2] = pack_status(codes)
+    table[:, -1] = (codes == _PLACEHOLDER).any(axis=1) if codes.any() else 0
+    valid = np.asarray(profile.valid, bool)
+    return table if valid.all() else table[valid]
 
 
 def keep_profile(connection: sqlite3.Connection, device: int, profile: Profile) -> Kept:
@@ -235,50 +241,51 @@ def keep_profile(connection: sqlite3.Connection, device: int, profile: Profile) 
     kept = Kept()
     if len(profile.channels) > MAX_CHANNELS:
         raise StoreError(f"a load profile with {len(profile.channels)} channels does not fit the store")
-    offered = int(np.count_nonzero(np.asarray(profile.valid, bool)))
-    if not offered:
+    if not len(profile):
         return kept
-    count = np.asarray(profile.values).reshape(len(profile), -1).shape[1]
-    kept.intervals = _many(connection, _INSERTS[count], profile_rows(device, profile))
+    table = profile_table(profile)
+    count, channels = len(table), table.shape[1] - 4
+    for first in range(0, count, _AT_ONCE):
+        part = table[first : first + _AT_ONCE]
+        values = [device, profile.data_set, *part.ravel().tolist()]
+        kept.intervals += max(0, connection.execute(_insert(channels, len(part)), values).rowcount)
     if kept.intervals:
-        keep_channels(connection, device, profile)
-    if kept.intervals < offered:
-        _compare(connection, device, profile, count, kept)
+        keep_channels(connection, device, profile, int(table[:, 0].min()))
+    if kept.intervals < count:
+        _compare(connection, device, profile.data_set, table.tolist(), kept)
     return kept
 
 
-def _compare(connection: sqlite3.Connection, device: int, profile: Profile, count: int, kept: Kept) -> None:
+def _compare(connection: sqlite3.Connection, device: int, data_set: int, rows: list[list[int]], kept: Kept) -> None:
     """Look at intervals that were there before: complete placeholders, count those with other contents."""
-    epochs = profile.epochs()
-    names = f"common, status, pending{', ' * bool(count)}{_columns(count)}"
+    names = [*(f"v{number}" for number in range(len(rows[0]) - 4)), "common", "status", "pending"]
     stored = {
-        row[0]: tuple(row[1:])
+        row[0]: list(row[1:])
         for row in connection.execute(
-            f"SELECT time, {names} FROM profile_interval WHERE device_id = ? AND data_set = ? AND time BETWEEN ? AND ?",
-            (device, profile.data_set, min(epochs), max(epochs)),
+            f"SELECT time, {', '.join(names)} FROM profile_interval"
+            " WHERE device_id = ? AND data_set = ? AND time BETWEEN ? AND ?",
+            (device, data_set, min(row[0] for row in rows), max(row[0] for row in rows)),
         )
     }
-    fresh: list[tuple[Any, ...]] = []
-    for row in profile_rows(device, profile):
-        old = stored[row[2]]
-        if old == row[3:]:
+    fresh: list[tuple[int, ...]] = []
+    for row in rows:
+        old = stored[row[0]]
+        if old == row[1:]:
             continue
-        if old[2]:
-            fresh.append((*row[3:], *row[:3]))
+        if old[-1]:
+            fresh.append((*row[1:], device, data_set, row[0]))
         else:
             kept.conflicts += 1
-    sets = ", ".join(f"{name.strip()} = ?" for name in names.split(","))
     kept.completed = _many(
         connection,
-        f"UPDATE profile_interval SET {sets} WHERE device_id = ? AND data_set = ? AND time = ?",
+        f"UPDATE profile_interval SET {', '.join(f'{name} = ?' for name in names)}"
+        " WHERE device_id = ? AND data_set = ? AND time = ?",
         fresh,
     )
 
 
-def keep_channels(connection: sqlite3.Connection, device: int, profile: Profile) -> None:
+def keep_channels(connection: sqlite3.Connection, device: int, profile: Profile, first: int) -> None:
     """Note what the channels mean, if that is not what is noted for the time of the first interval."""
-    epochs, valid = profile.epochs(), profile.valid
-    first = next(time for time, good in zip(epochs, valid) if good)
     known = channels_at(connection, device, profile.data_set, first)
     if known is not None and (known[1], known[2]) == (profile.interval_s, profile.channels):
         return
