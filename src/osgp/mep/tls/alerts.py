@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
+from osgp.wire import OpenEnum, Struct
+from osgp.wire import fields as f
 from osgp.wire.errors import BadValue, Error, RemoteProtocolError
 
-__all__ = ["Alert", "AlertLevel", "Refusal", "alert_name", "decode_alert", "encode_alert"]
+__all__ = ["Alert", "AlertLevel", "AlertMessage", "Refusal", "alert_name", "decode_alert", "encode_alert"]
 
 
-class AlertLevel(IntEnum):
+class AlertLevel(OpenEnum):
     """How serious an alert is; after a fatal one the session is over."""
 
     WARNING = 1
     FATAL = 2
 
 
-class Alert(IntEnum):
+class Alert(OpenEnum):
     """The alert codes that we send or explain (RFC 5246, 7.2; 86: RFC 7507; 115: RFC 4279)."""
 
     CLOSE_NOTIFY = 0
@@ -39,29 +39,37 @@ class Alert(IntEnum):
     UNKNOWN_PSK_IDENTITY = 115
 
 
+class AlertMessage(
+    Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 7.2", status="verified", exact=True
+):
+    """The content of an alert record.
+
+    Exactly one whole alert is taken per record: splitting one over records, or joining several, is legal on paper but
+    done by nobody (project choice).
+    """
+
+    level: AlertLevel = f.code(AlertLevel, doc="whether the session may go on")
+    description: Alert = f.code(Alert, doc="what is wrong")
+
+
 def alert_name(code: int) -> str:
     """The name of an alert code for people: ``bad record mac``, or ``alert 200`` for a code without a name here."""
-    return Alert(code).name.lower().replace("_", " ") if code in set(Alert) else f"alert {code}"
+    alert = Alert(code)
+    return alert.name.lower().replace("_", " ") if alert.known else f"alert {code}"
 
 
 def encode_alert(level: AlertLevel, alert: Alert) -> bytes:
     """The two bytes of an alert."""
-    return bytes((level, alert))
+    return AlertMessage(level=level, description=alert).encode()
 
 
-def decode_alert(data: bytes) -> tuple[AlertLevel, int]:
-    """Level and code of one alert.
-
-    Exactly one whole alert is taken per record: splitting one over records, or joining several, is legal on paper but
-    done by nobody (project choice).
-
-    Raises BadValue for any other length than two, or a level that does not exist.
-    """
-    if len(data) != 2:
-        raise BadValue("an alert has two bytes", floor="mep", struct="Alert", data=data)
-    if data[0] not in (AlertLevel.WARNING, AlertLevel.FATAL):
-        raise BadValue("no such alert level", floor="mep", struct="Alert", field="level", bit_offset=0, data=data)
-    return AlertLevel(data[0]), data[1]
+def decode_alert(data: bytes) -> tuple[AlertLevel, Alert]:
+    """Level and code of one alert. Raises DecodeError for any other length than two, or a level that does not exist."""
+    alert = AlertMessage.decode(data)
+    if not alert.level.known:
+        about = AlertMessage.about
+        raise BadValue("no such alert level", floor=about.floor, struct="AlertMessage", field="level", data=data)
+    return alert.level, alert.description
 
 
 class Refusal(Exception):

@@ -14,9 +14,10 @@ from osgp.mep.tls.messages import (
     ClientHello,
     ClientKeyExchange,
     HandshakeType,
+    HelloRequest,
     ServerHello,
+    ServerHelloDone,
     ServerKeyExchange,
-    decode_empty,
 )
 from osgp.mep.tls.records import TLS_1_2
 from osgp.mep.tls.session import RandomBytes, State, TlsSide, check_psk
@@ -65,7 +66,12 @@ class TlsClient(TlsSide):
             raise LocalProtocolError("the handshake was started before", hint="Make a new TlsClient for each session.")
         self._client_random = self._random(RANDOM_LENGTH)
         hello = ClientHello(
-            TLS_1_2, self._client_random, b"", (SUITE, RENEGOTIATION_SCSV), bytes((NULL_COMPRESSION,)), {}
+            version=TLS_1_2,
+            random=self._client_random,
+            session_id=b"",
+            suites=(SUITE, RENEGOTIATION_SCSV),
+            compressions=bytes((NULL_COMPRESSION,)),
+            extensions={},
         )
         self._state = State.SERVER_HELLO
         self._send_message(HandshakeType.CLIENT_HELLO, hello.encode())
@@ -73,7 +79,7 @@ class TlsClient(TlsSide):
 
     def _take_hello_request(self, raw: bytes, body: bytes) -> None:
         # During a handshake it asks for what goes on already, and is no part of the transcript (RFC 5246, 7.4.1.1).
-        decode_empty(HandshakeType.HELLO_REQUEST, body)
+        HelloRequest.decode(body)
         self._ignore()
 
     def _take_server_hello(self, raw: bytes, body: bytes) -> None:
@@ -99,7 +105,7 @@ class TlsClient(TlsSide):
         self._state = State.SERVER_HELLO_DONE
 
     def _take_server_hello_done(self, raw: bytes, body: bytes) -> None:
-        decode_empty(HandshakeType.SERVER_HELLO_DONE, body)
+        ServerHelloDone.decode(body)
         self._end_of_flight()
         self._transcript.update(raw)
         self._send_message(HandshakeType.CLIENT_KEY_EXCHANGE, ClientKeyExchange(self._identity).encode())

@@ -1,18 +1,23 @@
-"""Layouts of the handshake messages that a pre-shared-key handshake has (RFC 5246, 7.4; RFC 4279, 2; RFC 5746).
+"""The handshake messages that a pre-shared-key handshake has (RFC 5246, 7.4; RFC 4279, 2; RFC 5746).
 
-Bytes only: what a value means, and whether it is welcome, is decided in ``client`` and ``server``. Every decoder takes
-the body without the four bytes of message header, and raises Truncated or BadValue unless it is exactly one message.
+Bytes only: what a value means, and whether it is welcome, is decided in ``client`` and ``server``. Every ``decode`` takes
+the body without the four bytes of message header, and raises Truncated or BadValue unless it is exactly one message;
+``encode`` writes a wrong number of bytes as well, for whoever wants to see how a peer takes it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from osgp.mep.tls.keyschedule import VERIFY_DATA_LENGTH
-from osgp.wire.errors import BadValue, Truncated
+from osgp.wire import MANY, OpenEnum, Struct, layout_of
+from osgp.wire import fields as f
+from osgp.wire.context import EMPTY, Context
+from osgp.wire.errors import BadValue
 
 __all__ = [
+    "BODIES",
     "FALLBACK_SCSV",
     "MESSAGE_HEADER_LENGTH",
     "NULL_COMPRESSION",
@@ -21,28 +26,54 @@ __all__ = [
     "RENEGOTIATION_SCSV",
     "SESSION_ID_LENGTH",
     "SUITE",
+    "CipherSuite",
     "ClientHello",
     "ClientKeyExchange",
+    "Extension",
+    "ExtensionType",
+    "Finished",
+    "Handshake",
+    "HandshakeHeader",
     "HandshakeType",
+    "HelloRequest",
     "ServerHello",
+    "ServerHelloDone",
     "ServerKeyExchange",
-    "decode_empty",
     "decode_finished",
     "encode_message",
 ]
 
-SUITE = 0x00A9
-"""TLS_PSK_WITH_AES_256_GCM_SHA384, the only suite of MEP."""
-RENEGOTIATION_SCSV = 0x00FF
-FALLBACK_SCSV = 0x5600
-RENEGOTIATION_INFO = 0xFF01
 NULL_COMPRESSION = 0
 RANDOM_LENGTH = 32
 SESSION_ID_LENGTH = 32
-MESSAGE_HEADER_LENGTH = 4
 
 
-class HandshakeType(IntEnum):
+class CipherSuite(OpenEnum):
+    """The only suite of MEP (RFC 5487), and the two numbers among the suites that say something else (RFC 5746, 7507)."""
+
+    TLS_PSK_WITH_AES_256_GCM_SHA384 = 0x00A9
+    TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
+    TLS_FALLBACK_SCSV = 0x5600
+
+
+class ExtensionType(OpenEnum):
+    """Names of some extensions, for people; only the last means anything here (RFC 6066, 7366, 7627, 5077, 5746)."""
+
+    SERVER_NAME = 0
+    MAX_FRAGMENT_LENGTH = 1
+    ENCRYPT_THEN_MAC = 22
+    EXTENDED_MASTER_SECRET = 23
+    SESSION_TICKET = 35
+    RENEGOTIATION_INFO = 0xFF01
+
+
+SUITE = CipherSuite.TLS_PSK_WITH_AES_256_GCM_SHA384
+RENEGOTIATION_SCSV = CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV
+FALLBACK_SCSV = CipherSuite.TLS_FALLBACK_SCSV
+RENEGOTIATION_INFO = ExtensionType.RENEGOTIATION_INFO
+
+
+class HandshakeType(OpenEnum):
     """First byte of a handshake message, as far as one may arrive here."""
 
     HELLO_REQUEST = 0
@@ -58,193 +89,142 @@ class HandshakeType(IntEnum):
     FINISHED = 20
 
 
+class HandshakeHeader(Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 7.4", status="verified"):
+    """What every handshake message begins with."""
+
+    kind: HandshakeType = f.code(HandshakeType, orig="MSG_TYPE", doc="which message it is")
+    length: int = f.u24(unit="byte", doc="bytes that follow")
+
+
+class Handshake(HandshakeHeader):
+    """One handshake message; it may begin and end anywhere in the records that carry it."""
+
+    body: bytes = f.binary(HandshakeHeader.declared["length"], doc="see the message of that type")
+
+
+MESSAGE_HEADER_LENGTH = layout_of(HandshakeHeader).size or 0
+
+
 def encode_message(kind: HandshakeType, body: bytes = b"") -> bytes:
-    """A handshake message: type (1), length (3), body."""
-    return bytes((kind,)) + len(body).to_bytes(3, "big") + body
+    """A handshake message around its body."""
+    return HandshakeHeader(kind=kind, length=len(body)).encode() + body
 
 
-class _Cursor:
-    """Walks over one message body and names the field where it breaks."""
+class _Message(Struct, byte_order="big", floor="mep.tls", status="verified", exact=True):
+    """A message body: it ends where its fields do."""
 
-    def __init__(self, struct: str, data: bytes) -> None:
-        self.struct = struct
-        self.data = data
-        self.at = 0
 
-    def take(self, size: int, field: str) -> bytes:
-        if size > len(self.data) - self.at:
-            raise Truncated(
-                "the message ends too early",
-                floor="mep",
-                struct=self.struct,
-                field=field,
-                bit_offset=self.at * 8,
-                data=self.data,
+class Extension(Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 7.4.1.4", status="verified"):
+    """One extension of a hello."""
+
+    kind: ExtensionType = f.code(ExtensionType, 2, orig="EXTENSION_TYPE")
+    data: bytes = f.binary(prefix=2, orig="EXTENSION_DATA", doc="FF01: one byte 00 in a first handshake (RFC 5746)")
+
+
+class _Hello(_Message):
+    """What both hellos begin with. ``extensions`` maps type to data, in the order sent; no extensions, no block."""
+
+    version: int = f.u16(doc="highest version that the client speaks, or the one that the server chose")
+    # at_most: a short one can be written; a message that ends in it is found too short at the next field.
+    random: bytes = f.binary(RANDOM_LENGTH, at_most=True, doc="32 bytes, never twice the same")
+    session_id: bytes = f.binary(prefix=1, most=SESSION_ID_LENGTH, doc="for resumption, which nobody does here")
+    extension_list: list[Extension] | None  # declared last in both
+
+    def __init__(self, *, extensions: Mapping[int, bytes], **values: Any) -> None:
+        found = [Extension(kind=ExtensionType(kind), data=data) for kind, data in extensions.items()]
+        Struct.__init__(self, extension_list=found or None, **values)
+
+    @property
+    def extensions(self) -> dict[int, bytes]:
+        """Type to data, in the order sent."""
+        return {extension.kind: extension.data for extension in self.extension_list or ()}
+
+    @classmethod
+    def decode(cls, data: bytes, context: Context = EMPTY) -> Self:
+        """Reads a message body; besides other damage an extension given twice is a BadValue."""
+        hello = super().decode(data, context)
+        if len(hello.extensions) != len(hello.extension_list or ()):
+            raise BadValue(
+                "an extension is given twice",
+                floor=cls.about.floor,
+                struct=cls.__name__,
+                field="extension_list",
+                data=data,
             )
-        part = self.data[self.at : self.at + size]
-        self.at += size
-        return part
-
-    def number(self, size: int, field: str) -> int:
-        return int.from_bytes(self.take(size, field), "big")
-
-    def vector(self, size: int, field: str, *, least: int = 0, most: int = 0xFFFF, step: int = 1) -> bytes:
-        length = self.number(size, field)
-        if not least <= length <= most or length % step:
-            raise self.bad(f"{length} is no length that this may have", field)
-        return self.take(length, field)
-
-    def end(self) -> None:
-        if self.at != len(self.data):
-            raise self.bad("bytes are left over", "")
-
-    def bad(self, message: str, field: str) -> BadValue:
-        return BadValue(message, floor="mep", struct=self.struct, field=field, bit_offset=self.at * 8, data=self.data)
+        return hello
 
 
-def _vector(size: int, data: bytes) -> bytes:
-    return len(data).to_bytes(size, "big") + data
+class ClientHello(_Hello, source="RFC 5246 section 7.4.1.2"):
+    """The client's offer."""
+
+    cipher_suites: list[CipherSuite] = f.code(CipherSuite, 2, count=MANY, prefix=2, least=2, doc="best first")
+    compressions: bytes = f.binary(prefix=1, least=1, orig="COMPRESSION_METHODS", doc="one byte each; 0 is none")
+    extension_list: list[Extension] | None = f.record(Extension, count=MANY, prefix=2, optional=True, orig="EXTENSIONS")
+
+    def __init__(self, *, suites: Iterable[int], **values: Any) -> None:
+        super().__init__(cipher_suites=[CipherSuite(suite) for suite in suites], **values)
+
+    @property
+    def suites(self) -> tuple[int, ...]:
+        """The cipher suites offered."""
+        return tuple(self.cipher_suites)
 
 
-def _encode_extensions(extensions: dict[int, bytes]) -> bytes:
-    # Without any extension the whole block is left out, as the guide's client does.
-    if not extensions:
-        return b""
-    return _vector(2, b"".join(kind.to_bytes(2, "big") + _vector(2, data) for kind, data in extensions.items()))
+class ServerHello(_Hello, source="RFC 5246 section 7.4.1.3"):
+    """The server's choice."""
+
+    suite: CipherSuite = f.code(CipherSuite, 2, orig="CIPHER_SUITE", doc="one of those offered")
+    compression: int = f.u8(orig="COMPRESSION_METHOD", doc="0 is none")
+    extension_list: list[Extension] | None = f.record(Extension, count=MANY, prefix=2, optional=True, orig="EXTENSIONS")
+
+    def __init__(self, *, suite: int, compression: int, **values: Any) -> None:
+        super().__init__(suite=CipherSuite(suite), compression=compression, **values)
 
 
-def _decode_extensions(cursor: _Cursor) -> dict[int, bytes]:
-    if cursor.at == len(cursor.data):
-        return {}
-    block = _Cursor(cursor.struct, cursor.vector(2, "extensions"))
-    cursor.end()
-    extensions: dict[int, bytes] = {}
-    while block.at < len(block.data):
-        kind = block.number(2, "extension_type")
-        if kind in extensions:
-            raise block.bad("an extension is given twice", "extension_type")
-        extensions[kind] = block.vector(2, "extension_data")
-    return extensions
+class ServerKeyExchange(_Message, source="RFC 4279 section 2"):
+    """The server's hint which identity to use; no MEP server sends it, other PSK servers may."""
+
+    hint: bytes = f.binary(prefix=2, orig="PSK_IDENTITY_HINT")
+
+    def __init__(self, hint: bytes) -> None:
+        Struct.__init__(self, hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
-    """The client's offer. ``extensions`` maps type to data, in the order sent."""
-
-    version: int
-    random: bytes
-    session_id: bytes
-    suites: tuple[int, ...]
-    compressions: bytes
-    extensions: dict[int, bytes]
-
-    def encode(self) -> bytes:
-        """The message body."""
-        return (
-            self.version.to_bytes(2, "big")
-            + self.random
-            + _vector(1, self.session_id)
-            + _vector(2, b"".join(suite.to_bytes(2, "big") for suite in self.suites))
-            + _vector(1, self.compressions)
-            + _encode_extensions(self.extensions)
-        )
-
-    @classmethod
-    def decode(cls, body: bytes) -> ClientHello:
-        """Reads a message body."""
-        cursor = _Cursor("ClientHello", body)
-        version = cursor.number(2, "client_version")
-        random = cursor.take(RANDOM_LENGTH, "random")
-        session_id = cursor.vector(1, "session_id", most=SESSION_ID_LENGTH)
-        suites = cursor.vector(2, "cipher_suites", least=2, step=2)
-        compressions = cursor.vector(1, "compression_methods", least=1)
-        extensions = _decode_extensions(cursor)
-        numbers = tuple(int.from_bytes(suites[i : i + 2], "big") for i in range(0, len(suites), 2))
-        return cls(version, random, session_id, numbers, compressions, extensions)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerHello:
-    """The server's choice. ``extensions`` maps type to data, in the order sent."""
-
-    version: int
-    random: bytes
-    session_id: bytes
-    suite: int
-    compression: int
-    extensions: dict[int, bytes]
-
-    def encode(self) -> bytes:
-        """The message body."""
-        return (
-            self.version.to_bytes(2, "big")
-            + self.random
-            + _vector(1, self.session_id)
-            + self.suite.to_bytes(2, "big")
-            + bytes((self.compression,))
-            + _encode_extensions(self.extensions)
-        )
-
-    @classmethod
-    def decode(cls, body: bytes) -> ServerHello:
-        """Reads a message body."""
-        cursor = _Cursor("ServerHello", body)
-        return cls(
-            cursor.number(2, "server_version"),
-            cursor.take(RANDOM_LENGTH, "random"),
-            cursor.vector(1, "session_id", most=SESSION_ID_LENGTH),
-            cursor.number(2, "cipher_suite"),
-            cursor.number(1, "compression_method"),
-            _decode_extensions(cursor),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ServerKeyExchange:
-    """The server's hint which identity to use; no MEP server sends it, other PSK servers may (RFC 4279, 2)."""
-
-    hint: bytes
-
-    def encode(self) -> bytes:
-        """The message body."""
-        return _vector(2, self.hint)
-
-    @classmethod
-    def decode(cls, body: bytes) -> ServerKeyExchange:
-        """Reads a message body."""
-        cursor = _Cursor("ServerKeyExchange", body)
-        hint = cursor.vector(2, "psk_identity_hint")
-        cursor.end()
-        return cls(hint)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientKeyExchange:
+class ClientKeyExchange(_Message, source="RFC 4279 section 2"):
     """Which key the client uses: any bytes, zeros too. In MEP client ID (2, least byte first) and key ID (1)."""
 
-    identity: bytes
+    identity: bytes = f.binary(prefix=2, orig="PSK_IDENTITY")
 
-    def encode(self) -> bytes:
-        """The message body."""
-        return _vector(2, self.identity)
-
-    @classmethod
-    def decode(cls, body: bytes) -> ClientKeyExchange:
-        """Reads a message body."""
-        cursor = _Cursor("ClientKeyExchange", body)
-        identity = cursor.vector(2, "psk_identity")
-        cursor.end()
-        return cls(identity)
+    def __init__(self, identity: bytes) -> None:
+        Struct.__init__(self, identity=identity)
 
 
-def decode_empty(kind: HandshakeType, body: bytes) -> None:
-    """Reads a message that has no body (HelloRequest, ServerHelloDone)."""
-    _Cursor(kind.name.title().replace("_", ""), body).end()
+class HelloRequest(_Message, source="RFC 5246 section 7.4.1.1"):
+    """The server asks for a new handshake; nothing in it."""
+
+
+class ServerHelloDone(_Message, source="RFC 5246 section 7.4.5"):
+    """The end of the server's first flight; nothing in it."""
+
+
+class Finished(_Message, source="RFC 5246 section 7.4.9"):
+    """The proof of key and transcript."""
+
+    verify_data: bytes = f.binary(VERIFY_DATA_LENGTH, doc="from master secret and all handshake messages so far")
+
+
+BODIES: dict[int, type[Struct]] = {
+    HandshakeType.HELLO_REQUEST: HelloRequest,
+    HandshakeType.CLIENT_HELLO: ClientHello,
+    HandshakeType.SERVER_HELLO: ServerHello,
+    HandshakeType.SERVER_KEY_EXCHANGE: ServerKeyExchange,
+    HandshakeType.SERVER_HELLO_DONE: ServerHelloDone,
+    HandshakeType.CLIENT_KEY_EXCHANGE: ClientKeyExchange,
+    HandshakeType.FINISHED: Finished,
+}
+"""What the body of a message is, as far as it is declared."""
 
 
 def decode_finished(body: bytes) -> bytes:
     """The verify data of a Finished message."""
-    cursor = _Cursor("Finished", body)
-    data = cursor.take(VERIFY_DATA_LENGTH, "verify_data")
-    cursor.end()
-    return data
+    return Finished.decode(body).verify_data

@@ -5,14 +5,13 @@ Sources: RFC 5246, 6.2 (records) and 6.2.3.3 (AEAD); RFC 5288, 3 (GCM nonce: 4 b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
-
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from osgp.mep.tls.alerts import Alert, Refusal
 from osgp.mep.tls.keyschedule import WriteKeys
+from osgp.wire import OpenEnum, Struct, layout_of
+from osgp.wire import fields as f
 from osgp.wire.errors import BadDigest, LocalProtocolError
 
 __all__ = [
@@ -20,15 +19,18 @@ __all__ = [
     "MAX_PLAINTEXT",
     "OVERHEAD",
     "TLS_1_2",
+    "AdditionalData",
+    "ChangeCipherSpec",
     "ContentType",
     "Record",
     "RecordBuffer",
     "RecordCipher",
+    "RecordHeader",
+    "SealedFragment",
     "encode_record",
 ]
 
 TLS_1_2 = 0x0303
-HEADER_LENGTH = 5
 MAX_PLAINTEXT = 1 << 14
 MAX_CIPHERTEXT = MAX_PLAINTEXT + 2048
 
@@ -36,11 +38,8 @@ _EXPLICIT_NONCE = 8
 _TAG = 16
 _LAST_SEQUENCE = (1 << 64) - 1
 
-OVERHEAD = HEADER_LENGTH + _EXPLICIT_NONCE + _TAG
-"""Bytes that a sealed record is longer than its content; matters in MEP, whose frames end at 476 bytes."""
 
-
-class ContentType(IntEnum):
+class ContentType(OpenEnum):
     """First byte of a record."""
 
     CHANGE_CIPHER_SPEC = 20
@@ -49,18 +48,54 @@ class ContentType(IntEnum):
     APPLICATION_DATA = 23
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as it travels: content type, version, and the fragment (sealed or not)."""
+class RecordHeader(Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 6.2", status="verified"):
+    """What every record begins with."""
 
-    content_type: ContentType
-    version: int
-    fragment: bytes
+    content_type: ContentType = f.code(ContentType, orig="TYPE", doc="what the record carries")
+    version: int = f.u16(default=TLS_1_2, doc="0303 is TLS 1.2; a first ClientHello may say less")
+    length: int = f.u16(unit="byte", doc="bytes that follow, at most 16384, sealed 18432")
+
+
+class Record(RecordHeader):
+    """One record as it travels."""
+
+    fragment: bytes = f.binary(RecordHeader.declared["length"], doc="content, or what SealedFragment describes")
+
+
+class SealedFragment(
+    Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 6.2.3.3; RFC 5288 section 3", status="verified"
+):
+    """What a record of a protected direction carries."""
+
+    nonce_explicit: bytes = f.binary(_EXPLICIT_NONCE, doc="second part of the GCM nonce")
+    sealed: bytes = f.binary(orig="AEAD_ENCRYPTED", doc="encrypted content, and a tag of 16 bytes")
+
+
+class AdditionalData(
+    Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 6.2.3.3", status="verified", exact=True
+):
+    """What the tag of a sealed record covers beside its content; never sent."""
+
+    sequence: int = f.u64(orig="SEQ_NUM", doc="records sent before in this direction since the change of cipher")
+    header: RecordHeader = f.record(RecordHeader, doc="with the length of the content in plain")
+
+
+class ChangeCipherSpec(
+    Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 7.1", status="verified", exact=True
+):
+    """The content of a change of cipher: from the next record on the new keys hold."""
+
+    kind: int = f.u8(default=1, orig="TYPE", doc="always 1")
+
+
+HEADER_LENGTH = layout_of(RecordHeader).size or 0
+OVERHEAD = HEADER_LENGTH + _EXPLICIT_NONCE + _TAG
+"""Bytes that a sealed record is longer than its content; matters in MEP, whose frames end at 476 bytes."""
 
 
 def encode_record(content_type: ContentType, fragment: bytes) -> bytes:
-    """A TLS 1.2 record: type (1), version (2), length (2), fragment."""
-    return bytes((content_type,)) + TLS_1_2.to_bytes(2, "big") + len(fragment).to_bytes(2, "big") + fragment
+    """A TLS 1.2 record around its fragment."""
+    return RecordHeader(content_type=content_type, length=len(fragment)).encode() + fragment
 
 
 class RecordBuffer:
@@ -85,19 +120,17 @@ class RecordBuffer:
         data = self._data
         if len(data) < HEADER_LENGTH:
             return None
-        try:
-            content_type = ContentType(data[0])
-        except ValueError:
-            raise Refusal(Alert.UNEXPECTED_MESSAGE, "no TLS record begins with this byte") from None
-        if data[1] != TLS_1_2 >> 8:
+        header = RecordHeader.decode(bytes(data[:HEADER_LENGTH]))
+        if not header.content_type.known:
+            raise Refusal(Alert.UNEXPECTED_MESSAGE, "no TLS record begins with this byte")
+        if header.version >> 8 != TLS_1_2 >> 8:
             raise Refusal(Alert.PROTOCOL_VERSION, "a record of an unknown TLS version")
-        length = int.from_bytes(data[3:5], "big")
-        if length > MAX_CIPHERTEXT:
+        if header.length > MAX_CIPHERTEXT:
             raise Refusal(Alert.RECORD_OVERFLOW, "a record longer than TLS allows")
-        end = HEADER_LENGTH + length
+        end = HEADER_LENGTH + header.length
         if len(data) < end:
             return None
-        record = Record(content_type, int.from_bytes(data[1:3], "big"), bytes(data[HEADER_LENGTH:end]))
+        record = Record.decode(bytes(data[:end]))
         del data[:end]
         return record
 
@@ -121,10 +154,10 @@ class RecordCipher:
         """One whole sealed record. Raises LocalProtocolError when the numbers are used up."""
         if self._sequence > _LAST_SEQUENCE:
             raise LocalProtocolError("all record numbers are used up", hint="Open a new session.")
-        number = self._sequence.to_bytes(_EXPLICIT_NONCE, "big")
+        nonce = self._sequence.to_bytes(_EXPLICIT_NONCE, "big")
+        sealed = self._aead.encrypt(self._iv + nonce, plain, self._additional_data(content_type, len(plain)))
         self._sequence += 1
-        sealed = self._aead.encrypt(self._iv + number, plain, _additional_data(number, content_type, len(plain)))
-        return encode_record(content_type, number + sealed)
+        return encode_record(content_type, SealedFragment(nonce_explicit=nonce, sealed=sealed).encode())
 
     def open(self, content_type: ContentType, fragment: bytes) -> bytes:
         """The content of a sealed fragment; a damaged, repeated or moved record is refused by its tag."""
@@ -133,10 +166,10 @@ class RecordCipher:
         size = len(fragment) - _EXPLICIT_NONCE - _TAG
         if size < 0:
             raise _bad_record()
-        number = self._sequence.to_bytes(8, "big")
-        explicit, sealed = fragment[:_EXPLICIT_NONCE], fragment[_EXPLICIT_NONCE:]
+        part = SealedFragment.decode(fragment)
+        nonce = self._iv + part.nonce_explicit
         try:
-            plain = self._aead.decrypt(self._iv + explicit, sealed, _additional_data(number, content_type, size))
+            plain = self._aead.decrypt(nonce, part.sealed, self._additional_data(content_type, size))
         except InvalidTag:
             raise _bad_record() from None
         self._sequence += 1
@@ -144,9 +177,9 @@ class RecordCipher:
             raise Refusal(Alert.RECORD_OVERFLOW, "a record with more content than TLS allows")
         return plain
 
-
-def _additional_data(number: bytes, content_type: ContentType, length: int) -> bytes:
-    return number + bytes((content_type,)) + TLS_1_2.to_bytes(2, "big") + length.to_bytes(2, "big")
+    def _additional_data(self, content_type: ContentType, length: int) -> bytes:
+        header = RecordHeader(content_type=content_type, length=length)
+        return AdditionalData(sequence=self._sequence, header=header).encode()
 
 
 def _bad_record() -> Refusal:

@@ -76,12 +76,12 @@ class TlsServer(TlsSide):
         self._client_random = hello.random
         self._server_random = self._random(RANDOM_LENGTH)
         answer = ServerHello(
-            TLS_1_2,
-            self._server_random,
-            self._random(SESSION_ID_LENGTH),
-            SUITE,
-            NULL_COMPRESSION,
-            {RENEGOTIATION_INFO: b"\x00"},
+            version=TLS_1_2,
+            random=self._server_random,
+            session_id=self._random(SESSION_ID_LENGTH),
+            suite=SUITE,
+            compression=NULL_COMPRESSION,
+            extensions={RENEGOTIATION_INFO: b"\x00"},
         )
         self._send_message(HandshakeType.SERVER_HELLO, answer.encode())
         self._send_message(HandshakeType.SERVER_HELLO_DONE)

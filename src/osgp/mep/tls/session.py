@@ -23,10 +23,17 @@ from typing import ClassVar
 
 from osgp.mep.tls.alerts import Alert, AlertLevel, Refusal, alert_name, decode_alert, encode_alert
 from osgp.mep.tls.keyschedule import CLIENT_FINISHED, SERVER_FINISHED, master_secret, verify_data, write_keys
-from osgp.mep.tls.messages import MESSAGE_HEADER_LENGTH, HandshakeType, decode_finished, encode_message
+from osgp.mep.tls.messages import (
+    MESSAGE_HEADER_LENGTH,
+    HandshakeHeader,
+    HandshakeType,
+    decode_finished,
+    encode_message,
+)
 from osgp.mep.tls.records import (
     MAX_PLAINTEXT,
     TLS_1_2,
+    ChangeCipherSpec,
     ContentType,
     Record,
     RecordBuffer,
@@ -58,7 +65,7 @@ MAX_HANDSHAKE_MESSAGE = 1 << 14
 MAX_IGNORED = 4
 """Warnings and early HelloRequests borne in one session (project choice): no honest peer sends more."""
 
-_CHANGE_CIPHER_SPEC = b"\x01"
+_CHANGE_CIPHER_SPEC = ChangeCipherSpec()
 _KEY_ALERTS = (Alert.BAD_RECORD_MAC, Alert.DECRYPT_ERROR, Alert.UNKNOWN_PSK_IDENTITY, Alert.ACCESS_DENIED)
 
 
@@ -235,11 +242,12 @@ class TlsSide:
         buffer += plain
         while len(buffer) >= MESSAGE_HEADER_LENGTH:
             # The type is judged before the body is awaited: nobody makes us wait for what we refuse anyway.
-            step = self._step(buffer[0])
-            end = MESSAGE_HEADER_LENGTH + int.from_bytes(buffer[1:MESSAGE_HEADER_LENGTH], "big")
+            header = HandshakeHeader.decode(bytes(buffer[:MESSAGE_HEADER_LENGTH]))
+            step = self._step(header.kind)
+            end = MESSAGE_HEADER_LENGTH + header.length
             if end > MAX_HANDSHAKE_MESSAGE:
                 raise BadValue(
-                    "longer than any handshake message here", floor="mep", struct="Handshake", field="length"
+                    "longer than any handshake message here", floor="mep.tls", struct="Handshake", field="length"
                 )
             if len(buffer) < end:
                 return
@@ -247,11 +255,11 @@ class TlsSide:
             del buffer[:end]
             step(raw, raw[MESSAGE_HEADER_LENGTH:])
 
-    def _step(self, code: int) -> Callable[[bytes, bytes], None]:
-        try:
-            return self._steps[self._state, HandshakeType(code)]
-        except (KeyError, ValueError):
-            raise Refusal(Alert.UNEXPECTED_MESSAGE, f"handshake message {code} does not belong here") from None
+    def _step(self, kind: HandshakeType) -> Callable[[bytes, bytes], None]:
+        step = self._steps.get((self._state, kind))
+        if step is None:
+            raise Refusal(Alert.UNEXPECTED_MESSAGE, f"handshake message {kind:d} does not belong here")
+        return step
 
     def _renegotiation(self, code: int) -> Refusal:
         if code in (HandshakeType.HELLO_REQUEST, HandshakeType.CLIENT_HELLO):
@@ -266,8 +274,10 @@ class TlsSide:
     def _take_change_cipher_spec(self, plain: bytes) -> None:
         if self._state is not State.CHANGE_CIPHER:
             raise Refusal(Alert.UNEXPECTED_MESSAGE, "a change of cipher at the wrong time")
-        if plain != _CHANGE_CIPHER_SPEC:
-            raise BadValue("a change of cipher is the one byte 01", floor="mep", struct="ChangeCipherSpec", data=plain)
+        if ChangeCipherSpec.decode(plain) != _CHANGE_CIPHER_SPEC:
+            raise BadValue(
+                "a change of cipher is the one byte 01", floor="mep.tls", struct="ChangeCipherSpec", data=plain
+            )
         self._read, self._next_read = self._next_read, None
         self._state = State.FINISHED
 
@@ -329,7 +339,7 @@ class TlsSide:
 
     def _send_finished(self) -> None:
         """Switches our direction to the new keys and proves all that was said so far."""
-        self._out += self._protect(ContentType.CHANGE_CIPHER_SPEC, _CHANGE_CIPHER_SPEC)
+        self._out += self._protect(ContentType.CHANGE_CIPHER_SPEC, _CHANGE_CIPHER_SPEC.encode())
         self._write, self._next_write = self._next_write, None
         self._send_message(HandshakeType.FINISHED, self._verify_data(of_client=self._is_client))
 
