@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from osgp.cli.app import run
+from tests.tables.profiles import profile_image
 
 
 def status(*arguments: str) -> int:
@@ -44,3 +45,33 @@ def test_an_image_runs_no_procedures(image: str, capsys: pytest.CaptureFixture[s
 def test_missing_parameters_are_wrong_use(image: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status("run", image, "EP61") == 2
     assert "LOCK" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["file:/no/such/file", "env:OSGP_NO_SUCH_VARIABLE"])
+def test_a_key_that_is_not_where_it_should_be_is_wrong_use(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("read", "mep+tls+tcp://127.0.0.1:1", "--key", source) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--last", "0"), ("--last", "-1"), ("--output", "profile.txt"), ("--since", "soon")],
+)
+def test_a_profile_is_not_asked_for_in_vain(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused before the device is spoken to: nobody listens there, which would be status 3."""
+    assert status("profile", "optical+tcp://127.0.0.1:1", *options) == 2
+    assert "hint: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_a_profile_goes_into_a_file(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = tmp_path / "meter.json"
+    saved.write_text(json.dumps({"tables": profile_image(30)[0].to_json()}))
+    output = tmp_path / f"profile.{suffix}"
+    assert status("profile", f"image:{saved}", "--output", str(output), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["file"] == str(output)
+    assert document["intervals"] > 0
+    assert output.stat().st_size > 0
+    assert status("profile", f"image:{saved}", "--output", str(tmp_path / "no" / output.name)) == 2
+    assert "cannot write" in capsys.readouterr().err

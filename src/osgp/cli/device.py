@@ -289,6 +289,11 @@ def moment(text: str | None) -> dt.datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
+def _positive(last: int | None) -> None:
+    if last is not None and last < 1:
+        raise ConfigError(f"--last {last} asks for nothing", hint="give 1 or more, or leave it out for all")
+
+
 def profile(
     address: Address,
     /,
@@ -304,6 +309,10 @@ def profile(
 ) -> None:
     """Read the load profile: as a table, CSV, Parquet, JSON or a plot."""
     start = moment(since)
+    _positive(last)
+    # Before the device is read, which may take minutes.
+    if output is not None and output.suffix not in (".csv", ".parquet", ".json"):
+        raise ConfigError(f"cannot write {output.suffix or 'that'}", hint="use .csv, .parquet or .json")
 
     async def work(device: Device) -> Any:
         with Progress(console=stderr, transient=True) as progress:
@@ -316,15 +325,18 @@ def profile(
     from osgp.cli.profile_out import as_csv, as_parquet, draw, status_text
 
     if output is not None:
-        if output.suffix == ".parquet":
-            as_parquet(found, output)
-        elif output.suffix == ".csv":
-            output.write_text(as_csv(found))
-        elif output.suffix == ".json":
-            output.write_text(jsonlib.dumps(plain(found), indent=1))
-        else:
-            raise ConfigError(f"cannot write {output.suffix or 'that'}", hint="use .csv, .parquet or .json")
+        try:
+            if output.suffix == ".parquet":
+                as_parquet(found, output)
+            elif output.suffix == ".csv":
+                output.write_text(as_csv(found))
+            else:
+                output.write_text(jsonlib.dumps(plain(found), indent=1))
+        except OSError as error:
+            raise ConfigError(f"cannot write {output}: {error.strerror or error}") from error
         stderr.print(f"{len(found)} intervals in {output}", markup=False)
+        if json:
+            print_json({"file": str(output), "intervals": len(found)})
     elif json:
         print_json(found)
     elif csv:
@@ -356,6 +368,7 @@ def events(
     target: Target = ANYWHERE,
 ) -> None:
     """Read the event log, newest first."""
+    _positive(last)
 
     async def work(device: Device) -> Any:
         return await device.log(log, last)

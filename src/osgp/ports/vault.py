@@ -78,6 +78,10 @@ def _asked(ask: Ask, question: str) -> str:
     )
 
 
+class KeyNotFound(NoKey, ConfigError):
+    """No key where the caller said that it is. Unlike a key that a device refuses, this is wrong use (exit status 2)."""
+
+
 class Vault:
     """An open vault: device name and kind of key (MAK, MBK, MK, PK, RK, OMAK) to ``Key``.
 
@@ -182,14 +186,14 @@ class Vault:
         key = self._entries.get(name, {}).get(kind.upper())
         if key is None:
             known = ", ".join(self.kinds(name)) or "nothing"
-            raise NoKey(f"the vault has no {kind.upper()} of {name!r}", hint=f"of this device it has: {known}")
+            raise KeyNotFound(f"the vault has no {kind.upper()} of {name!r}", hint=f"of this device it has: {known}")
         return key
 
     def remove(self, name: str, kind: str | None = None) -> None:
         """Forget one key of a device, or all of them. Raises NoKey when there is nothing to forget."""
         if kind is None:
             if self._entries.pop(name, None) is None:
-                raise NoKey(f"the vault has nothing of {name!r}")
+                raise KeyNotFound(f"the vault has nothing of {name!r}")
             return
         self.get(name, kind)
         del self._entries[name][kind.upper()]
@@ -362,7 +366,7 @@ def resolve_key(
     if scheme == "env":
         value = environ.get(rest)
         if not value:
-            raise NoKey(f"the environment has no {rest!r}", hint="set it in the shell that starts osgp")
+            raise KeyNotFound(f"the environment has no {rest!r}", hint="set it in the shell that starts osgp")
         return parse_key(value, use=use)
     log.warning(
         "a key on the command line is visible to other users and kept by the shell: "
@@ -376,7 +380,7 @@ def _key_file(path: str) -> bytes:
         with open(Path(path).expanduser(), "rb") as file:
             raw = file.read(4097)
     except OSError as error:
-        raise NoKey(f"the key file cannot be read: {error.strerror}", hint=f"looked for {path!r}") from None
+        raise KeyNotFound(f"the key file cannot be read: {error.strerror}", hint=f"looked for {path!r}") from None
     if len(raw) > 4096:
         raise ConfigError("the key file holds far more than a key")
     return raw
