@@ -332,6 +332,16 @@ def test_a_plain_0b_to_an_encrypted_request_is_understood() -> None:
     assert isinstance(outcome.error, AuthenticationFailed)
 
 
+def test_an_encrypted_request_never_looks_like_a_tls_frame() -> None:
+    for start in (2501411165, 2409987298, 2318563431, 960545186):  # their cipher text begins with 57, 58, 59 or 80
+        machine = MepClient(
+            {"MAK": bytes(16)}, legacy=True, encrypt=True, random_bytes=lambda n, s=start: s.to_bytes(4, "big")[:n]
+        )
+        machine.request(READ, 0.0, read=True)
+        machine.events()
+        assert machine.outgoing(0.0)[2] not in (0x57, 0x58, 0x59, 0x80)
+
+
 def test_tls_demanded_is_told_to_an_rc4_client() -> None:
     world = World(client(legacy=True), server(demand_tls=True))
     outcome = world.ask(READ, read=True)
