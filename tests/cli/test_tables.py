@@ -49,3 +49,12 @@ def test_bytes_that_do_not_fit_are_what_the_data_said(capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert out == ""
     assert "BT52" in err
+
+
+def test_a_procedure_says_what_its_codes_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("EP19", "--json") == 0
+    fields = {row["name"]: row for row in json.loads(capsys.readouterr().out)["parameters"]}
+    assert fields["REQUEST_TYPE"]["values"]["2"] == "billing read"
+    assert ["WRITE_LEN", "WRITE_DATA"] in fields["PAYLOAD"]["cases"]
+    assert status("EP19") == 0
+    assert "2 billing read" in " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -242,9 +243,7 @@ def field_rows(declared: type[Table], context: Context) -> list[dict[str, Any]]:
                     "since": str(spec.since or ""),
                     "status": spec.status or declared.about.status,
                     "doc": spec.doc,
-                    "values": {
-                        (f"{k[0]}..{k[1]}" if isinstance(k, tuple) else str(k)): v for k, v in spec.values.items()
-                    },
+                    "values": _values(spec.values),
                     "elements": {str(k): v.name for k, v in spec.elements.items()},
                     "depth": depth,
                 }
@@ -266,10 +265,7 @@ def field_rows(declared: type[Table], context: Context) -> list[dict[str, Any]]:
                             "since": str(part.since or ""),
                             "status": part.status or declared.about.status,
                             "doc": part.doc,
-                            "values": {
-                                (f"{k[0]}..{k[1]}" if isinstance(k, tuple) else str(k)): v
-                                for k, v in part.values.items()
-                            },
+                            "values": _values(part.values),
                             "depth": depth + 1,
                         }
                     )
@@ -280,6 +276,11 @@ def field_rows(declared: type[Table], context: Context) -> list[dict[str, Any]]:
 
     add(declared.specs, "", 0)
     return rows
+
+
+def _values(values: Mapping[Any, str]) -> dict[str, str]:
+    """Codes and their meaning for JSON; a range of codes as ``first..last``."""
+    return {(f"{code[0]}..{code[1]}" if isinstance(code, tuple) else str(code)): text for code, text in values.items()}
 
 
 def _layout(declared: type[Table], context: Context, json: bool) -> None:
@@ -338,8 +339,18 @@ def _procedure(name: str, json: bool) -> None:
 
     found: type[Procedure] = procedure(name)
     parts = {"parameters": found.Parameters, "response": found.Response}
-    fields = {
-        key: [{"name": s.orig, "type": s.type_name, "unit": s.unit, "doc": s.doc} for s in struct.specs.values()]
+    fields: dict[str, list[dict[str, Any]]] = {
+        key: [
+            {
+                "name": s.orig,
+                "type": s.type_name,
+                "unit": s.unit,
+                "doc": s.doc,
+                "values": _values(s.values),
+                "cases": [[field.orig for field in case.struct.specs.values()] for case in s.cases],
+            }
+            for s in struct.specs.values()
+        ]
         for key, struct in parts.items()
     }
     if json:
@@ -360,9 +371,17 @@ def _procedure(name: str, json: bool) -> None:
     console.print(f"{found.source}; {found.status}")
     for key, rows in fields.items():
         if rows:
-            print_table(
-                key, ["field", "type", "unit", "meaning"], [(r["name"], r["type"], r["unit"], r["doc"]) for r in rows]
-            )
+            shown = []
+            for row in rows:
+                meaning = "; ".join(
+                    [
+                        row["doc"],
+                        *(f"{code} {text}" for code, text in row["values"].items()),
+                        *(f"or {{{', '.join(names)}}}" for names in row["cases"]),
+                    ]
+                )
+                shown.append((row["name"], row["type"], row["unit"], meaning))
+            print_table(key, ["field", "type", "unit", "meaning"], shown)
     for code, text in found.results.items():
         console.print(f"result {code}: {text}", markup=False)
     for note in found.notes:
