@@ -337,7 +337,7 @@ def _belongs(row: Any, document: str) -> bool:
     if document == "tables":
         return row.kind in ("table", "procedure")
     floor = {"mep": "mep.", "c12-18-optical": "c1218."}.get(document, "?")
-    return row.kind in ("struct", "bits", "message") and row.name.startswith(floor)
+    return row.kind in ("struct", "bits") and row.name.startswith(floor)
 
 
 # ---- machines, measurements, errors, bench ------------------------------------------------------------------------

@@ -44,7 +44,7 @@ _DIGEST = {"optical": "C12.18 digest", "mep": "MEP digest", "tables": "tables di
 class Row:
     """One declaration or clause. ``provenance``: of the declaration itself; ``worst``: of the least sure of its ``fields``.
 
-    ``kind``: table, procedure, struct, bits, message, measurement, source, event or clause. ``state`` and ``reason`` are
+    ``kind``: table, procedure, struct, bits, measurement, source, event or clause. ``state`` and ``reason`` are
     filled for clauses. ``tests``: pytest names, ``tests/…/test_x.py::test_y``.
     """
 
@@ -280,23 +280,6 @@ def _procedure(declared: type[Procedure], rules: list[dict[str, Any]]) -> Row:
     )
 
 
-def _messages(rules: list[dict[str, Any]]) -> Iterator[Row]:
-    """The TLS handshake messages: plain dataclasses, because the shapes are TLS's own and not ours to explain."""
-    from osgp.mep.tls import messages
-
-    for name in messages.__all__:
-        declared = getattr(messages, name)
-        if dataclasses.is_dataclass(declared) and isinstance(declared, type):
-            count = len(dataclasses.fields(declared))
-            title = (declared.__doc__ or "").strip().split("\n")[0]
-            full = f"mep.tls.messages.{name}"
-            rule = next((rule for rule in rules if fnmatchcase(full, rule["match"]) and "source" in rule), {})
-            yield Row(
-                "message", full, title, rule.get("source", ""), rule.get("clause", ""), "verified", "verified", count,
-                tests=_tests(rules, "message", full),
-            )  # fmt: skip
-
-
 def _catalogues(rules: list[dict[str, Any]]) -> Iterator[Row]:
     from osgp.tables.events import EVENTS
     from osgp.tables.measurements import all_measurements
@@ -322,14 +305,13 @@ def _catalogues(rules: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 def declarations() -> Iterator[Row]:
-    """One row for each table, procedure, structure, word of bits, TLS message, measurement, source ID and event."""
+    """One row for each table, procedure, structure, word of bits, measurement, source ID and event."""
     rules: list[dict[str, Any]] = _load("declarations")["rule"]
     for table in all_tables():
         yield _row(table, "table", table.__name__, table.title, rules)
     for procedure in all_procedures():
         yield _procedure(procedure, rules)
     yield from _structures(rules)
-    yield from _messages(rules)
     yield from _catalogues(rules)
 
 

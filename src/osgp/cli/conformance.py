@@ -18,7 +18,7 @@ def conformance(
     *,
     kind: Annotated[
         str | None,
-        Parameter(help="only table, procedure, struct, bits, message, measurement, source, event or clause"),
+        Parameter(help="only table, procedure, struct, bits, measurement, source, event or clause"),
     ] = None,
     document: Annotated[str | None, Parameter(help="only the clauses of one document, for example mep")] = None,
     provenance: Annotated[

@@ -247,7 +247,7 @@ class Explainer:
         row.fields["security"] = "TLS"
         to_server = row.direction == TO_SERVER
         row.fields["code" if to_server else "outer_code"] = f"{code:02x} {_NAMES.get(code, '')}".strip()
-        row.tree = _tree(TlsFrame, row.raw)
+        row.tree = tree = _tree(TlsFrame, row.raw)
         if to_server and code == Code.TLS_END:
             self._tls = TlsObserver(self._keys)
             self._tls.waiting = True
@@ -256,6 +256,8 @@ class Explainer:
             self._tls = TlsObserver(self._keys)
         seen = self._tls.records(body[1:], to_server=to_server)
         row.fields["records"] = seen.records
+        for record in seen.trees:
+            tree.graft("records", record)
         row.error = row.error or seen.error
         if self._tls.access:
             row.fields["access"] = self._tls.access
@@ -276,18 +278,8 @@ def _graft(row: Explained, struct: type[Struct], message: bytes, under: str) -> 
     """Reads a message and hangs its tree below the field that carries it."""
     value = struct.decode(message)
     if row.tree is not None and under == "message":
-        for node in row.tree.children:
-            if node.name == under:
-                inner = layout_of(struct).explain(message)
-                _shift(inner, node.offset)
-                node.children.append(inner)
+        row.tree.graft(under, layout_of(struct).explain(message))
     return value
-
-
-def _shift(node: ExplainNode, offset: int) -> None:
-    node.offset += offset
-    for child in node.children:
-        _shift(child, offset)
 
 
 def _request_fields(row: Explained, message: bytes, under: str) -> None:

@@ -6,15 +6,26 @@ Source of the schedule: ``osgp.mep.tls.keyschedule``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from osgp.mep.tls.alerts import Refusal
+from osgp.mep.tls.alerts import AlertMessage, Refusal
 from osgp.mep.tls.keyschedule import master_secret, write_keys
-from osgp.mep.tls.messages import ClientHello, ClientKeyExchange, HandshakeType, ServerHello
-from osgp.mep.tls.records import ContentType, RecordBuffer, RecordCipher
+from osgp.mep.tls.messages import (
+    BODIES,
+    MESSAGE_HEADER_LENGTH,
+    ClientHello,
+    ClientKeyExchange,
+    Handshake,
+    HandshakeHeader,
+    HandshakeType,
+    ServerHello,
+)
+from osgp.mep.tls.records import ChangeCipherSpec, ContentType, Record, RecordBuffer, RecordCipher, SealedFragment
+from osgp.wire import layout_of
 from osgp.wire.errors import Error
+from osgp.wire.explain import ExplainNode
 
 __all__ = ["Seen", "TlsObserver"]
 
@@ -23,9 +34,14 @@ _KEY_IDS = {0: "MBK", 1: "MAK"}
 
 @dataclass(slots=True)
 class Seen:
-    """What one flight held: its records in words, and application data if they could be opened."""
+    """What one flight held: its records in words and field by field, and application data if they could be opened.
+
+    ``trees``: offsets count from the start of the flight; what was opened hangs below what it was sealed in, which has
+    its content at the same place.
+    """
 
     records: list[dict[str, Any]] = field(default_factory=list)
+    trees: list[ExplainNode] = field(default_factory=list)
     plain: bytes = b""
     error: str = ""
 
@@ -50,7 +66,7 @@ class TlsObserver:
         buffer.feed(data)
         try:
             while (record := buffer.next()) is not None:
-                self._record(seen, record.content_type, record.fragment, to_server)
+                self._record(seen, record, to_server)
         except Refusal as refusal:
             seen.error = refusal.error.message
         except Error as error:
@@ -59,16 +75,24 @@ class TlsObserver:
             seen.error = "bytes that are no whole TLS record"
         return seen
 
-    def _record(self, seen: Seen, kind: ContentType, fragment: bytes, to_server: bool) -> None:
+    def _record(self, seen: Seen, record: Record, to_server: bool) -> None:
+        kind, fragment = record.content_type, record.fragment
         words: dict[str, Any] = {"type": kind.name.lower(), "size": len(fragment)}
         seen.records.append(words)
+        tree = layout_of(Record).explain(record.encode())
+        if seen.trees:
+            tree.shift(seen.trees[-1].offset + seen.trees[-1].size)
+        seen.trees.append(tree)
         if kind is ContentType.CHANGE_CIPHER_SPEC:
             self._sealed[to_server] = True
+            tree.graft("fragment", layout_of(ChangeCipherSpec).explain(fragment))
             return
-        plain = fragment
+        plain, holder, name = fragment, tree, "fragment"
         # Data are always sealed; without the handshake before them nothing else says so.
         if self._sealed[to_server] or kind is ContentType.APPLICATION_DATA:
-            words["explicit_nonce"] = fragment[:8].hex()
+            holder, name = layout_of(SealedFragment).explain(fragment), "sealed"
+            words["explicit_nonce"] = (holder.children[0].raw if holder.children else fragment).hex()
+            tree.graft("fragment", holder)
             opened = self._open(kind, fragment, to_server)
             if opened is None:
                 words["encrypted"] = True
@@ -79,11 +103,16 @@ class TlsObserver:
             plain = opened
             words["plaintext"] = plain.hex()
         if kind is ContentType.HANDSHAKE:
-            words["messages"] = self._handshake(plain)
+            found = []
+            for code, body, inner in _messages(plain):
+                holder.graft(name, inner)
+                found.append(self._message(code, body))
+            words["messages"] = found
         elif kind is ContentType.APPLICATION_DATA:
             seen.plain += plain
         elif kind is ContentType.ALERT:
             words["alert"] = plain.hex()
+            holder.graft(name, layout_of(AlertMessage).explain(plain))
 
     def _open(self, kind: ContentType, fragment: bytes, to_server: bool) -> bytes | None:
         for name, ciphers in list(self._candidates.items()):
@@ -96,17 +125,7 @@ class TlsObserver:
             return plain
         return None
 
-    def _handshake(self, plain: bytes) -> list[dict[str, Any]]:
-        found = []
-        at = 0
-        while at + 4 <= len(plain):
-            size = int.from_bytes(plain[at + 1 : at + 4], "big")
-            body = plain[at + 4 : at + 4 + size]
-            found.append(self._message(plain[at], body))
-            at += 4 + size
-        return found
-
-    def _message(self, kind: int, body: bytes) -> dict[str, Any]:
+    def _message(self, kind: HandshakeType, body: bytes) -> dict[str, Any]:
         if kind == HandshakeType.CLIENT_HELLO:
             hello = ClientHello.decode(body)
             self._client_random = hello.random
@@ -131,14 +150,25 @@ class TlsObserver:
             return words
         if kind == HandshakeType.FINISHED:
             return {"message": "finished", "verify_data": body.hex()}
-        try:
-            name = HandshakeType(kind).name.lower()
-        except ValueError:
-            name = f"{kind:02x}"
-        return {"message": name}
+        return {"message": kind.name.lower() if kind.known else f"{kind:02x}"}
 
     def _derive(self) -> None:
         for name, key in self._keys.items():
             master = master_secret(key, self._client_random, self._server_random)
             client, server = write_keys(master, self._client_random, self._server_random)
             self._candidates[name] = {True: RecordCipher(client), False: RecordCipher(server)}
+
+
+def _messages(plain: bytes) -> Iterator[tuple[HandshakeType, bytes, ExplainNode]]:
+    """(type, body, tree with the offset in ``plain``) of each handshake message; the last body may be cut short."""
+    at = 0
+    while at + MESSAGE_HEADER_LENGTH <= len(plain):
+        start = at + MESSAGE_HEADER_LENGTH
+        header = HandshakeHeader.decode(plain[at:start])
+        body = plain[start : start + header.length]
+        tree = layout_of(Handshake).explain(plain[at : start + header.length])
+        if header.kind in BODIES:
+            tree.graft("body", layout_of(BODIES[header.kind]).explain(body))
+        tree.shift(at)
+        yield header.kind, body, tree
+        at = start + header.length

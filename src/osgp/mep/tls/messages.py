@@ -35,7 +35,9 @@ __all__ = [
     "Handshake",
     "HandshakeHeader",
     "HandshakeType",
+    "Hello",
     "HelloRequest",
+    "Message",
     "ServerHello",
     "ServerHelloDone",
     "ServerKeyExchange",
@@ -110,7 +112,7 @@ def encode_message(kind: HandshakeType, body: bytes = b"") -> bytes:
     return HandshakeHeader(kind=kind, length=len(body)).encode() + body
 
 
-class _Message(Struct, byte_order="big", floor="mep.tls", status="verified", exact=True):
+class Message(Struct, byte_order="big", floor="mep.tls", source="RFC 5246 section 7.4", status="verified", exact=True):
     """A message body: it ends where its fields do."""
 
 
@@ -121,7 +123,7 @@ class Extension(Struct, byte_order="big", floor="mep.tls", source="RFC 5246 sect
     data: bytes = f.binary(prefix=2, orig="EXTENSION_DATA", doc="FF01: one byte 00 in a first handshake (RFC 5746)")
 
 
-class _Hello(_Message):
+class Hello(Message):
     """What both hellos begin with. ``extensions`` maps type to data, in the order sent; no extensions, no block."""
 
     version: int = f.u16(doc="highest version that the client speaks, or the one that the server chose")
@@ -154,7 +156,7 @@ class _Hello(_Message):
         return hello
 
 
-class ClientHello(_Hello, source="RFC 5246 section 7.4.1.2"):
+class ClientHello(Hello, source="RFC 5246 section 7.4.1.2"):
     """The client's offer."""
 
     cipher_suites: list[CipherSuite] = f.code(CipherSuite, 2, count=MANY, prefix=2, least=2, doc="best first")
@@ -170,7 +172,7 @@ class ClientHello(_Hello, source="RFC 5246 section 7.4.1.2"):
         return tuple(self.cipher_suites)
 
 
-class ServerHello(_Hello, source="RFC 5246 section 7.4.1.3"):
+class ServerHello(Hello, source="RFC 5246 section 7.4.1.3"):
     """The server's choice."""
 
     suite: CipherSuite = f.code(CipherSuite, 2, orig="CIPHER_SUITE", doc="one of those offered")
@@ -181,7 +183,7 @@ class ServerHello(_Hello, source="RFC 5246 section 7.4.1.3"):
         super().__init__(suite=CipherSuite(suite), compression=compression, **values)
 
 
-class ServerKeyExchange(_Message, source="RFC 4279 section 2"):
+class ServerKeyExchange(Message, source="RFC 4279 section 2"):
     """The server's hint which identity to use; no MEP server sends it, other PSK servers may."""
 
     hint: bytes = f.binary(prefix=2, orig="PSK_IDENTITY_HINT")
@@ -190,7 +192,7 @@ class ServerKeyExchange(_Message, source="RFC 4279 section 2"):
         Struct.__init__(self, hint=hint)
 
 
-class ClientKeyExchange(_Message, source="RFC 4279 section 2"):
+class ClientKeyExchange(Message, source="RFC 4279 section 2"):
     """Which key the client uses: any bytes, zeros too. In MEP client ID (2, least byte first) and key ID (1)."""
 
     identity: bytes = f.binary(prefix=2, orig="PSK_IDENTITY")
@@ -199,15 +201,15 @@ class ClientKeyExchange(_Message, source="RFC 4279 section 2"):
         Struct.__init__(self, identity=identity)
 
 
-class HelloRequest(_Message, source="RFC 5246 section 7.4.1.1"):
+class HelloRequest(Message, source="RFC 5246 section 7.4.1.1"):
     """The server asks for a new handshake; nothing in it."""
 
 
-class ServerHelloDone(_Message, source="RFC 5246 section 7.4.5"):
+class ServerHelloDone(Message, source="RFC 5246 section 7.4.5"):
     """The end of the server's first flight; nothing in it."""
 
 
-class Finished(_Message, source="RFC 5246 section 7.4.9"):
+class Finished(Message, source="RFC 5246 section 7.4.9"):
     """The proof of key and transcript."""
 
     verify_data: bytes = f.binary(VERIFY_DATA_LENGTH, doc="from master secret and all handshake messages so far")
