@@ -134,6 +134,12 @@ class _Capture:
         try:
             packet = parse(raw)
         except DecodeError as error:
+            if _redacted(raw):
+                fields = {**_head(header), "message": {"service": "security", "password": HIDDEN}}
+                row = Explained(at, raw, self.direction or TO_SERVER, fields, "", layout_of(Packet).explain(raw))
+                row.raw, row.tree = _hide(raw, row.tree, HEADER_SIZE + 1, len(raw))
+                self.request, self.last = raw[HEADER_SIZE:-2], TO_SERVER
+                return row, len(raw)
             following = _sound_packet(data, at + 1, at + len(raw))
             raw = data[at:following]
             row = Explained(at, raw, self.direction, _head(header), str(error), layout_of(Packet).explain(raw))
@@ -312,6 +318,12 @@ def _sound_packet(data: bytes, at: int, end: int) -> int:
                 return at
         at += 1
     return end
+
+
+def _redacted(raw: bytes) -> bool:
+    """A password packet as our own traces keep it: the password and the CRC are stars (``osgp.node.trace``)."""
+    body = raw[HEADER_SIZE:]
+    return body[:1] == b"\x51" and len(body) > 3 and set(body[1:]) == {0x2A}
 
 
 def _hide(raw: bytes, tree: ExplainNode | None, start: int, end: int) -> tuple[bytes, ExplainNode | None]:

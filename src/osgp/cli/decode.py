@@ -51,7 +51,8 @@ def decode(
         sources = [*(key or []), *([f"file:{key_file}"] if key_file else [])]
         keys: dict[str, object] = {}
         for number, source in enumerate(sources):
-            kind = source.rpartition("/")[2] if source.startswith("vault:") else ("MAK", "MBK")[number % 2]
+            named = source.replace("/", ".").rpartition(".")[2].upper()  # vault:NAME/MBK, file:12345678.MBK
+            kind = named if named in ("MAK", "MBK") else ("MAK", "MBK")[number % 2]
             keys[kind] = resolve_key(source, use="mep").for_mep()
         rows = list(explain_mep(raw, keys=keys or None, direction=words))
     else:

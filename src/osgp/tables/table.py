@@ -174,7 +174,7 @@ def number_of(name: str) -> int:
             pass
     pending = text.startswith("P") and text[1:3] in ("BT", "ET", "ST", "MT")
     kind, digits = (text[1:3], text[3:]) if pending else (text[:2], text[2:])
-    if kind in ("BT", "ST", "BP", "SP", "ET", "MT", "EP", "MP") and digits.isdigit():
+    if kind in ("BT", "ST", "BP", "SP", "ET", "MT", "EP", "MP") and digits.isdecimal() and int(digits) < EXTENDED:
         base = EXTENDED if kind in ("ET", "MT", "EP", "MP") else 0
         return base + int(digits) + (PENDING if pending else 0)
     raise ConfigError(f"{name!r} is no table or procedure", hint="names look like BT23, ET52, EP17 or PBT54 (pending)")
