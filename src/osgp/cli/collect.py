@@ -115,10 +115,21 @@ async def _collect(config: CollectConfig, store: Store, once: bool) -> Summary |
             return await collector.run_once()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(collector.run_forever(stop))
+
+        def asked_to_stop() -> None:
+            if stop.is_set():  # the second time: at once
+                running.cancel()
+            else:
+                progress.console.print("ending the steps under way; once more to end at once", markup=False)
+                stop.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # no signals in this loop: Ctrl-C ends us less gently
-                loop.add_signal_handler(number, stop.set)
-        await collector.run_forever(stop)
+                loop.add_signal_handler(number, asked_to_stop)
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
         return None
 
 

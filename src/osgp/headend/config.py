@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -98,13 +98,19 @@ class _Model(BaseModel):
 class Collection(_Model):
     """When to read and what. ``at``: times of day (UTC) instead of ``every``; ``jitter``: up to so many seconds later."""
 
-    every: Duration | None = None
+    every: Annotated[Duration, Field(gt=0)] | None = None
     at: tuple[str, ...] | None = None
     jitter: Duration | None = None
     measurements: tuple[str, ...] | None = None
     profiles: tuple[Annotated[int, Field(ge=1, le=4)], ...] | None = None
     logs: tuple[str, ...] | None = None
     tables: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        if self.every is not None and self.at:
+            raise ValueError("every and at exclude each other")
+        return self
 
     @field_validator("at")
     @classmethod

@@ -96,7 +96,8 @@ def check_reading(
     """The flags of one reading. O(len(past)).
 
     ``past``: earlier readings of the same measurement, oldest first; those flagged as spike, zero or backwards are no
-    yardstick and are passed over. ``cumulative``: whether it is a counter (default: by its unit). ``time``: the meter's clock.
+    yardstick and are passed over, and so is all that another device said (before the newest one flagged as replaced).
+    ``cumulative``: whether it is a counter (default: by its unit). ``time``: the meter's clock.
     """
     flags = Flag(0)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -105,6 +106,8 @@ def check_reading(
     limits = {"V": rules.voltage, "A": rules.current, "Hz": rules.frequency}.get(unit)
     if limits and limits != (0, 0) and not (limits[0] <= value <= limits[1]) and not (unit == "V" and value == 0):
         flags |= Flag.RANGE
+    replaced = max((place for place, each in enumerate(past) if each.flags & Flag.REPLACED), default=0)
+    past = past[replaced:]
     good = [each for each in past if not each.flags & (Flag.SPIKE | Flag.ZERO | Flag.BACKWARDS | Flag.RANGE)]
     # When the newest few all disagree with the older ones, they are the truth now: a register was reset or replaced.
     newest = past[-3:]

@@ -8,7 +8,7 @@ and PROGRAM_ID, MEP guide p. 55). Everything is ``async``; ``SyncDevice`` is the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -21,7 +21,7 @@ from osgp.tables.image import context_of
 from osgp.tables.logs import LogEntry, log_reader
 from osgp.tables.measurements import Place, find_measurement
 from osgp.tables.planner import Plan, PlannedRead, Wanted, plan, table_size
-from osgp.tables.profile import Profile, read_profile
+from osgp.tables.profile import Profile, read_profile, read_profile_pieces
 from osgp.tables.query import Query, is_query, locate, parse_query
 from osgp.tables.registry import find_procedure, find_table, procedure, table
 from osgp.tables.services import NotInConfiguration, ResponseCode
@@ -436,6 +436,13 @@ class Device:
         """The load profile of a data set (1–4), oldest interval first: all the device holds, those after ``since`` (UTC), or
         the ``last`` n. Only the blocks needed are read."""
         return await read_profile(self, data_set=data_set, since=since, last=last)
+
+    def profile_pieces(
+        self, *, since: dt.datetime | None = None, now: dt.datetime | None = None, data_set: int = 1
+    ) -> AsyncGenerator[Profile, None]:
+        """As ``profile``, in pieces, oldest first, so that one who stores them can be interrupted. ``now``: the device's clock,
+        if known."""
+        return read_profile_pieces(self, data_set=data_set, since=since, now=now)
 
     async def log(self, which: type[Table] | str, last: int | None = None) -> list[LogEntry]:
         """Entries of a circular log (BT26, BT74, ET31, ET41, ET79 …), newest first."""

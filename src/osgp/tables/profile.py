@@ -8,7 +8,7 @@ interval, times are UTC (MEP guide p. 238–241; optical guide p. 30–39).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = [
     "geometry",
     "headers_of",
     "read_profile",
+    "read_profile_pieces",
     "ring_of",
 ]
 
@@ -303,23 +304,10 @@ async def read_profile(
     Raises ConfigError (no such data set) and what the door raises.
     """
     access = device.access
-    context = await device.knows(BT61)
-    shape = geometry(context, data_set)
+    context, shape, channels = await _shape(device, data_set)
     if not shape.configured:
         return Profile(data_set, 0, ())
-    sizes = await _sizes(access, context, data_set)
-    fresh = sizes is not None and bool(sizes.nbr_chns) and (sizes.nbr_chns, sizes.interval_time) != shape.marks
-    if fresh:
-        # The load profile was configured anew since BT61 was read.
-        context = context.with_table(BT61, await access.read(BT61.number))
-        shape = geometry(context, data_set)
-    if sizes is not None:
-        shape = shape.with_sizes(sizes)
-    channels = await _channels(device, context, shape, fresh=fresh)
-    if since is not None:
-        since = since.replace(tzinfo=dt.UTC) if since.tzinfo is None else since.astimezone(dt.UTC)
-    limit = None if since is None else (since - _EPOCH).total_seconds()
-
+    limit = _limit(since)
     for attempt in range(_ATTEMPTS):
         ring = await _ring(access, context, data_set)
         blocks, first, places = await _blocks(access, shape, ring, limit, last)
@@ -333,6 +321,88 @@ async def read_profile(
         b"".join(blocks[number] for number in kept), shape, channels=channels, first=[first[number] for number in kept]
     )
     return _trim(profile, limit, last)
+
+
+async def read_profile_pieces(
+    device: KnowsTables,
+    *,
+    data_set: int = 1,
+    since: dt.datetime | None = None,
+    now: dt.datetime | None = None,
+    size: int = 16_384,
+) -> AsyncGenerator[Profile, None]:
+    """As ``read_profile``, in pieces of about ``size`` bytes of blocks, oldest first: whoever stores each piece may be
+    interrupted and go on after the newest interval that is stored, and what the device overwrites next comes first.
+
+    ``now``: the device's clock; where little can have come since ``since``, it saves looking for the place to begin.
+    At least one piece comes; it may be empty. Raises as ``read_profile``.
+    """
+    access = device.access
+    context, shape, channels = await _shape(device, data_set)
+    limit = _limit(since)
+    if shape.configured and not _fits(shape, limit, now, size):
+        ring = await _ring(access, context, data_set)
+        places = await _older_blocks(access, shape, ring, limit)
+        step = max(1, size // shape.block_size)
+        for start in range(0, len(places), step):
+            some = places[start : start + step]
+            blocks = [await access.read_part(shape.table, p * shape.block_size, shape.block_size) for p in some]
+            lost = (await _ring(access, context, data_set)).overwritten_since(ring, shape.blocks)
+            data = b"".join(block for place, block in zip(some, blocks) if place not in lost)
+            piece = _trim(decode_blocks(data, shape, channels=channels), limit, None)
+            if len(piece):
+                yield piece
+                since = max([*piece.times(), *([_aware(since)] if since is not None else [])])
+    yield await read_profile(device, data_set=data_set, since=since)
+
+
+def _fits(shape: Geometry, limit: float | None, now: dt.datetime | None, size: int) -> bool:
+    """Whether what there can be is one piece."""
+    blocks = shape.blocks
+    if limit is not None and now is not None:
+        blocks = min(
+            blocks, int((_aware(now) - _EPOCH).total_seconds() - limit) // (shape.intervals * shape.interval_s) + 2
+        )
+    return blocks * shape.block_size <= max(size, shape.block_size)
+
+
+async def _older_blocks(access: Any, shape: Geometry, ring: Ring, limit: float | None) -> list[int]:
+    """Places of the blocks that hold intervals after ``limit``, oldest first, without the newest block, which still grows."""
+    found: list[int] = []
+    for place in list(ring.newest_first(shape.blocks))[1:]:
+        if limit is not None:
+            offset, count = shape.header(place)
+            end, _ = _header(await access.read_part(shape.table, offset, count), shape)
+            if end is not None and end <= limit:
+                break
+        found.append(place)
+    return found[::-1]
+
+
+def _aware(moment: dt.datetime) -> dt.datetime:
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def _limit(since: dt.datetime | None) -> float | None:
+    return None if since is None else (_aware(since) - _EPOCH).total_seconds()
+
+
+async def _shape(device: KnowsTables, data_set: int) -> tuple[Context, Geometry, tuple[Channel, ...]]:
+    """What the bytes of a data set mean now; no channels if it is not configured."""
+    access = device.access
+    context = await device.knows(BT61)
+    shape = geometry(context, data_set)
+    if not shape.configured:
+        return context, shape, ()
+    sizes = await _sizes(access, context, data_set)
+    fresh = sizes is not None and bool(sizes.nbr_chns) and (sizes.nbr_chns, sizes.interval_time) != shape.marks
+    if fresh:
+        # The load profile was configured anew since BT61 was read.
+        context = context.with_table(BT61, await access.read(BT61.number))
+        shape = geometry(context, data_set)
+    if sizes is not None:
+        shape = shape.with_sizes(sizes)
+    return context, shape, await _channels(device, context, shape, fresh=fresh)
 
 
 async def _ring(access: Any, context: Context, data_set: int) -> Ring:

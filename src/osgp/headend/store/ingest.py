@@ -90,9 +90,15 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
+# Bytes that are the same as those read before them say nothing new: a row stands until the next one of its place in time. What
+# is compared with is the row at or before the same meter time, so that a repeated delivery finds what the first one found.
 _RAW = (
     'INSERT INTO raw (device_id, table_number, "offset", time, digest, wall, door, whole, content)'
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    " SELECT :device, :table, :offset, :time, :digest, :wall, :door, :whole, :content"
+    " WHERE NOT coalesce((SELECT digest = :digest AND whole >= :whole FROM raw WHERE device_id = :device"
+    ' AND table_number = :table AND "offset" = :offset AND time <= :time ORDER BY time DESC, id DESC LIMIT 1), 0)'
+    ' ON CONFLICT (device_id, table_number, "offset", time, digest)'
+    " DO UPDATE SET whole = 1 WHERE excluded.whole > raw.whole"
 )
 _READING = (
     "INSERT INTO reading (device_id, name, time, value, unit, wall, flags)"
@@ -104,7 +110,7 @@ _EVENT = (
 )
 
 
-def _many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+def _many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any] | dict[str, Any]]) -> int:
     """Rows that the statement really wrote."""
     count = connection.executemany(sql, rows).rowcount
     return max(0, count)
@@ -126,17 +132,17 @@ def _keep_single(connection: sqlite3.Connection, device: int, step: Step, kept: 
         connection,
         _RAW,
         (
-            (
-                device,
-                each.table,
-                each.offset,
-                step.time,
-                digest_of(each.content),
-                step.wall,
-                step.door,
-                int(each.whole),
-                each.content,
-            )
+            {
+                "device": device,
+                "table": each.table,
+                "offset": each.offset,
+                "time": step.time,
+                "digest": digest_of(each.content),
+                "wall": step.wall,
+                "door": step.door,
+                "whole": int(each.whole),
+                "content": each.content,
+            }
             for each in step.raws
         ),
     )
@@ -244,13 +250,14 @@ def keep_profile(connection: sqlite3.Connection, device: int, profile: Profile) 
     if not len(profile):
         return kept
     table = profile_table(profile)
+    if not len(table):
+        return kept
+    keep_channels(connection, device, profile, table[:, 0])
     count, channels = len(table), table.shape[1] - 4
     for first in range(0, count, _AT_ONCE):
         part = table[first : first + _AT_ONCE]
         values = [device, profile.data_set, *part.ravel().tolist()]
         kept.intervals += max(0, connection.execute(_insert(channels, len(part)), values).rowcount)
-    if kept.intervals:
-        keep_channels(connection, device, profile, int(table[:, 0].min()))
     if kept.intervals < count:
         _compare(connection, device, profile.data_set, table.tolist(), kept)
     return kept
@@ -284,10 +291,26 @@ def _compare(connection: sqlite3.Connection, device: int, data_set: int, rows: l
     )
 
 
-def keep_channels(connection: sqlite3.Connection, device: int, profile: Profile, first: int) -> None:
-    """Note what the channels mean, if that is not what is noted for the time of the first interval."""
+def keep_channels(connection: sqlite3.Connection, device: int, profile: Profile, times: Any) -> None:
+    """Note what the channels mean from the first interval on that is not stored yet, if that is not what is noted there.
+
+    Intervals that are stored already (a delivery may overlap) keep the meaning that they came with. ``times``: array of seconds.
+    """
+    meaning = (profile.interval_s, profile.channels)
+    first, last = int(times.min()), int(times.max())
     known = channels_at(connection, device, profile.data_set, first)
-    if known is not None and (known[1], known[2]) == (profile.interval_s, profile.channels):
+    if known is not None and known[1:] == meaning:
+        return
+    stored = connection.execute(
+        "SELECT time FROM profile_interval WHERE device_id = ? AND data_set = ? AND time BETWEEN ? AND ?",
+        (device, profile.data_set, first, last),
+    )
+    new = set(times.tolist()).difference(time for (time,) in stored)
+    if not new:
+        return
+    first = min(new)
+    known = channels_at(connection, device, profile.data_set, first)
+    if known is not None and known[1:] == meaning:
         return
     _many(
         connection,

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from osgp.headend.store.ingest import MAX_CHANNELS, channel_from, unpack_status
@@ -21,7 +21,20 @@ from osgp.wire.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["DeviceRecord", "DeviceSummary", "Queries", "RawRecord", "StoredEvent", "StoredReading", "VisitRecord"]
+__all__ = [
+    "PATIENCE_S",
+    "DeviceRecord",
+    "DeviceSummary",
+    "Queries",
+    "RawRecord",
+    "StoredEvent",
+    "StoredReading",
+    "VisitRecord",
+]
+
+PATIENCE_S = 3 * 86400
+"""How long a load profile is read again because of an interval with a placeholder. M-Bus devices are read once a day or so; one
+that has not answered for days will not, and without an end every visit would read more than the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +236,38 @@ class Queries:
                 rows = session.execute(query.order_by(Reading.time, Reading.name)).all()
             return [StoredReading(*row) for row in rows]
 
+    def recent(
+        self, name: str, measurements: Sequence[str], *, last: int, until: float
+    ) -> dict[str, list[StoredReading]]:
+        """The ``last`` readings of each of some measurements up to a meter time, oldest first. One transaction, and as many
+        look-ups by key as there are measurements, so that it costs the same however long the history is."""
+        found: dict[str, list[StoredReading]] = {}
+        with self.reading() as session:
+            device = _find(session, name, self.place).id
+            newest = (
+                _reading_columns()
+                .where(Reading.device_id == device, Reading.name == bindparam("measurement"), Reading.time <= until)
+                .order_by(Reading.time.desc(), Reading.wall.desc())
+                .limit(last)
+            )
+            for measurement in measurements:
+                rows = session.execute(newest, {"measurement": measurement}).all()
+                found[measurement] = [StoredReading(*row) for row in rows[::-1]]
+        return found
+
+    def unchanged_since(self, name: str, measurement: str, value: float, *, since: float, until: float) -> int | None:
+        """Meter time of the first of the readings since ``since`` after which the value was always the same as ``value``; None
+        if the newest one is another."""
+        with self.reading() as session:
+            mine = and_(
+                Reading.device_id == _find(session, name, self.place).id,
+                Reading.name == measurement,
+                Reading.time.between(since, until),
+            )
+            other = session.scalar(select(func.max(Reading.time)).where(mine, Reading.value != value))
+            start = select(func.min(Reading.time)).where(mine)
+            return session.scalar(start if other is None else start.where(Reading.time > other))
+
     # --- load profiles
 
     def data_sets(self, name: str) -> list[int]:
@@ -232,15 +277,26 @@ class Queries:
             query = select(ProfileChannel.data_set).where(ProfileChannel.device_id == device).distinct()
             return sorted(session.scalars(query))
 
-    def resume_from(self, name: str, data_set: int = 1) -> int | None:
+    def resume_from(self, name: str, data_set: int = 1, *, until: float | None = None) -> int | None:
         """Where a load profile is to be read on: the time of the newest complete interval, or of the one before the first of
-        those that still wait for a placeholder. None: nothing is stored."""
+        those that still wait for a placeholder (not older than ``PATIENCE_S``). None: nothing is stored.
+
+        ``until``: the meter's clock; intervals after it are not looked at. A meter whose clock once stood in the future has some
+        there, and reading on from them would find nothing for years."""
         row = ProfileInterval
         with self.reading() as session:
             mine = and_(row.device_id == _find(session, name, self.place).id, row.data_set == data_set)
-            waiting = session.scalar(select(func.min(row.time)).where(mine, row.pending == 1))
-            newest = select(func.max(row.time)).where(mine)
-            return session.scalar(newest if waiting is None else newest.where(row.time < waiting))
+            if until is not None:
+                mine = and_(mine, row.time <= until)
+            last = session.scalar(select(func.max(row.time)).where(mine))
+            if last is None:
+                return None
+            patient = and_(mine, row.pending == 1, row.time > last - PATIENCE_S)
+            waiting = session.scalar(select(func.min(row.time)).where(patient))
+            if waiting is None:
+                return last
+            before = session.scalar(select(func.max(row.time)).where(mine, row.time < waiting))
+            return waiting - 1 if before is None else before
 
     def profile(
         self, name: str, data_set: int = 1, *, since: float | None = None, until: float | None = None
