@@ -135,8 +135,8 @@ class _Capture:
             packet = parse(raw)
         except DecodeError as error:
             if _redacted(raw):
-                fields: dict[str, Any] = {**_head(header), "message": {"service": "security", "password": HIDDEN}}
-                row = Explained(at, raw, self.direction or TO_SERVER, fields, "", layout_of(Packet).explain(raw))
+                told: dict[str, Any] = {**_head(header), "message": {"service": "security", "password": HIDDEN}}
+                row = Explained(at, raw, self.direction or TO_SERVER, told, "", layout_of(Packet).explain(raw))
                 row.raw, row.tree = _hide(raw, row.tree, HEADER_SIZE + 1, len(raw))
                 self.request, self.last = raw[HEADER_SIZE:-2], TO_SERVER
                 return row, len(raw)
