@@ -25,7 +25,7 @@ from osgp.wire import layout_of
 __all__ = ["DEMAND_MINUTES", "copy_dimensions"]
 
 DEMAND_MINUTES = 15
-"""Demand sub-interval and interval (project choice; BT13 has no layout in the guides)."""
+"""Demand sub-interval and interval as delivered (project choice; BT13 has no layout in the guides)."""
 
 
 def _known(image: Image, declared: type[Table]) -> Any:
@@ -48,8 +48,8 @@ def _ext_sources(image: Image, number: int, count: int) -> list[int]:
     return (found + [0] * count)[:count]
 
 
-def copy_dimensions(image: Image) -> None:
-    """Write ET42 anew from the tables it copies."""
+def copy_dimensions(image: Image, demand_minutes: int = DEMAND_MINUTES, demand_multiplier: int = 1) -> None:
+    """Write ET42 anew from the tables it copies, and the demand interval that no other table shows."""
     registers, selection, profile, status = (_known(image, each) for each in (BT21, BT22, BT61, ET21))
     logs, history, state, config = (_known(image, each) for each in (ET36, BT71, ET54, ET55))
     layout = layout_of(ET42, image.context)
@@ -76,7 +76,7 @@ def copy_dimensions(image: Image) -> None:
         "present_values",
     ):
         setattr(t, f"nbr_{name}", getattr(registers, f"nbr_{name}"))
-    t.demand_subinterval, t.demand_multiplier = DEMAND_MINUTES, 1
+    t.demand_subinterval, t.demand_multiplier = demand_minutes, demand_multiplier
     layout_23 = layout_of(BT23, image.context)
     t.tier_size = layout_23.span("tier_data_block[0]").size
     first, inner = profile.sets[0], status.sets[0]

@@ -10,15 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from osgp.node.clockwork import utc_datetime
-from osgp.node.ring_log import RingLog
+from osgp.node.recurring_log import RecurringLog
 from osgp.tables.et.et11 import ET11
 from osgp.tables.et.et13 import ET13
 from osgp.tables.et.et14 import ET14
 from osgp.tables.et.et15 import ET15
 from osgp.tables.et.et16 import ET16
 from osgp.tables.et.et34 import ET34
-from osgp.tables.et.et36 import ET36
-from osgp.tables.et.et45 import ET45
 from osgp.tables.et.et57 import ET57
 from osgp.wire import LTime, layout_of
 
@@ -97,8 +95,7 @@ class MbusDevices:
 
     def make_log(self) -> None:
         """The log of recurring reads, sized as ET36 says now."""
-        image = self.meter.image
-        self.log = RingLog(image, ET45, image.decode(ET36).logs[4].current_entries if ET36.number in image else 0)
+        self.log = RecurringLog(self.meter.image)
 
     def _occupy(self) -> None:
         table: Any = self.meter.image.decode(ET14)
@@ -165,7 +162,7 @@ class MbusDevices:
         return int.from_bytes(value[:4].ljust(4, b"\0"), "little", signed=True), 0
 
     def billing_read(self, slot: int, *, recurring: bool = False) -> bool:
-        """Read a child into ET16, and ET45 if it is ``recurring``; answers whether it answered."""
+        """Read a child into ET16, and ET45 (by way of ET74) if it is ``recurring``; answers whether it answered."""
         meter = self.meter
         table: Any = meter.image.decode(ET14)
         record = table.device_status[slot]

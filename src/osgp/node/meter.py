@@ -14,12 +14,15 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
 from typing import Any
 
-from osgp.node import meter_procedures
+from osgp.node import meter_procedures, meter_state
+from osgp.node.averages import Averages
+from osgp.node.channel_changes import ChannelChanges
+from osgp.node.clock_steps import ClockSteps
 from osgp.node.clockwork import Clockwork, utc_datetime
-from osgp.node.dimensions import DEMAND_MINUTES, copy_dimensions
+from osgp.node.demand import DemandClock
+from osgp.node.dimensions import copy_dimensions
 from osgp.node.energy import FLOWS, EnergySource
 from osgp.node.event_log import EventLog
 from osgp.node.mbus_devices import MbusChild, MbusDevices
@@ -32,6 +35,7 @@ from osgp.node.power_quality import PowerQuality
 from osgp.node.present import PresentValues
 from osgp.node.profile_log import POWER_FAIL, ProfileLog
 from osgp.node.registers import Registers
+from osgp.node.relay_calendar import RelayCalendar
 from osgp.node.relays import Relays
 from osgp.node.self_reads import SelfReads
 from osgp.node.server import Port, TableServer
@@ -57,9 +61,7 @@ from osgp.wire import Firmware
 
 __all__ = ["Meter"]
 
-_DEMAND_S = DEMAND_MINUTES * 60
 _SAMPLE_S = 3600
-_STATE_FORM = 1
 
 
 class Meter:
@@ -106,16 +108,15 @@ class Meter:
         imported = rng.randrange(2_000_000, 30_000_000)
         first = (imported, rng.randrange(0, 50_000), imported // 9, 0, 0, imported // 50, imported, 0, 0, 0)
         self.registers = Registers(self.tiers, first[: len(FLOWS)], len(self.model.demands))
-        self._wire()
-        self._calendar_changed()
+        self.wire()
         self._settle_tier()
         self._schedule()
-        copy_dimensions(self.image)
+        self._copy_dimensions()
         self.views.internals()
-        copy_dimensions(self.image)
+        self._copy_dimensions()
         self.log("device_programmed")
 
-    def _wire(self) -> None:
+    def wire(self) -> None:
         """Make the parts over the image (again)."""
         image = self.image
         self.pending = PendingTables(image, tuple(n for n in PENDING_TABLES if n in image))
@@ -132,18 +133,25 @@ class Meter:
             activating=self._activating,
             waiting=self.plan_pending,
             activated=self._activated,
+            allowed=lambda number: number != extended(62) or self.channel_changes.allow(),
         )
         self.views = MeterViews(self)
         self.self_reads = SelfReads(self)
         self.relays = Relays(self)
         self.override = TierOverride(self)
         self.quality = PowerQuality(self)
+        self.clock_steps = ClockSteps(self)
+        self.demand = DemandClock(self)
+        self.averages = Averages(self)
+        self.channel_changes = ChannelChanges(self)
         self.events = EventLog(image)
         self.mbus = MbusDevices(self)
         self.mep = MepClients(self)
         self.profiles: list[ProfileLog] = []
         self._make_profiles()
         self._read_settings()
+        self._calendar_changed()
+        self.relay_calendar = RelayCalendar(self)
 
     def _make_profiles(self) -> None:
         image, self.profiles = self.image, []
@@ -204,12 +212,11 @@ class Meter:
             return
         if not self.powered:
             return
-        end = self.clock.shows(now)
+        timers = self.demand, self.quality, self.averages, self.relay_calendar, self.clock_steps
         while True:
-            due = min(
-                (self._next_demand, self._next_change, self._next_pending, self.override.until, *self._next_interval)
-            )
-            if due > end:
+            due = min(self.next_change, self._next_pending, self.override.until, *self.next_interval)
+            due = min(due, *(each.due for each in timers))
+            if due > self.clock.shows(now):  # the clock may have been moved meanwhile
                 break
             self._flow(self.clock.true_at(due))
             self._boundary(int(due))
@@ -228,10 +235,12 @@ class Meter:
     def _schedule(self) -> None:
         """When the next things are due, on the meter's clock."""
         shown = self.shown
-        self._next_interval = [one.end_after(shown) for one in self.profiles]
-        self._next_demand = (int(shown // _DEMAND_S) + 1) * _DEMAND_S
-        self.demand_began = self.at
-        self._next_change = self.calendar.next_change(shown, self.self_read_s, *self.mbus.seconds_of_day)
+        self.next_interval = [one.end_after(shown) for one in self.profiles]
+        self.demand.plan(shown)
+        self.averages.plan(shown)
+        self.relay_calendar.plan(shown)
+        self.quality.plan(shown)
+        self.next_change = self.calendar.next_change(shown, self.self_read_s, *self.mbus.seconds_of_day)
         self.plan_pending()
 
     def plan_pending(self) -> None:
@@ -241,26 +250,29 @@ class Meter:
 
     def _boundary(self, due: int) -> None:
         for number, one in enumerate(self.profiles):
-            if self._next_interval[number] == due:
+            if self.next_interval[number] == due:
                 self._end_interval(one, due)
-                self._next_interval[number] = due + one.shape.interval_s
-        if self._next_demand <= due:
-            self._end_demand(due)
+                self.next_interval[number] = due + one.shape.interval_s
+        if self.demand.due <= due:
+            self.demand.work(due)
         if self.override.until <= due:
             self.override.settle(due, False)
             self._settle_tier()
-        if self._next_change <= due:
+        if self.next_change <= due:
             self._tariff_to(due)
-            self._next_change = self.calendar.next_change(due, self.self_read_s, *self.mbus.seconds_of_day)
+            self.next_change = self.calendar.next_change(due, self.self_read_s, *self.mbus.seconds_of_day)
         if self._next_pending <= due:
             self.server.tick(self.at)
             self.plan_pending()
+        for each in (self.quality, self.averages, self.relay_calendar, self.clock_steps):
+            if each.due <= due:
+                each.work(due)
 
     # --- intervals
 
     def present(self) -> PresentValues:
         """The instantaneous values of this moment."""
-        return PresentValues(self.source.instant(self.at), closed=self.relays.closed)
+        return PresentValues(self.source.instant(self.at), self.averages.value, closed=self.relays.closed)
 
     def snapshot(self, one: ProfileLog) -> tuple[list[int], list[int]]:
         """The values of a data set's channels at this moment, and their statuses."""
@@ -294,13 +306,10 @@ class Meter:
             if one.index == 0:
                 self.alarm("mfg_status_0", "lp_overflow")
 
-    def _end_demand(self, due: int) -> None:
-        local = utc_datetime(due + self.calendar.offset_s(due))
-        moment = (local.year - 2000, local.month, local.day, local.hour, local.minute)
-        if self.demand_sources:
-            self.registers.end_demand(self.demand_sources, self.coincident, self.at - self.demand_began, moment)
-        self.demand_began = self.at
-        self._next_demand = (due // _DEMAND_S + 1) * _DEMAND_S
+    def extended_sources(self, one: ProfileLog) -> list[int]:
+        """The channels of a data set as extended source IDs (ET66)."""
+        mapping = self.mapping
+        return [mapping[each - 112] if 112 <= each < 112 + len(mapping) else each for each in one.sources]
 
     def register_value(self, source: int, counts: dict[int, int]) -> int | None:
         """The count of a register source in register units; None for an instantaneous one."""
@@ -318,7 +327,7 @@ class Meter:
         if source == 28:
             return self.errors
         if 88 <= source <= 95:
-            demands = self.registers.present_demand(self.demand_sources, self.at - self.demand_began)
+            demands = self.demand.present()
             return demands[source - 88] if source - 88 < len(demands) else 0
         if 96 <= source <= 103:
             previous = self.registers.previous
@@ -340,6 +349,7 @@ class Meter:
         self.tariff = new
         if old.dst != new.dst:
             self.log("dst_on" if new.dst else "dst_off")
+            self.relay_calendar.plan(due)
         if old.season != new.season:
             self.self_reads.previous_season(old.season)
             self.log("season_changed", new.season)
@@ -377,6 +387,7 @@ class Meter:
         if self.powered:
             self.powered = False
             self.off_since = self.at
+            self.averages.flow_changed()
 
     def power_on(self, now: float) -> None:
         """The supply is back at ``now``; the clock has gone on."""
@@ -389,20 +400,23 @@ class Meter:
         self.outage_s += seconds
         for number, one in enumerate(self.profiles):
             one.mark(common=POWER_FAIL, partial=True)
-            end = self._next_interval[number]
+            end = self.next_interval[number]
             if up >= end:
                 values, statuses = self.snapshot(one)
                 one.close(end, values, statuses, dst=self.calendar.dst(end - 1), stuff=self.stuffs_skipped)
                 one.mark(common=POWER_FAIL, partial=True)
         self.at = now
         self.powered = True
-        self.registers.demand_flow = list(self.registers.flow)
         self.log("power_down", at=down)
         self.log("power_up")
         self.alarm("ed_std_status1", "power_failure")
         self.quality.outage(down, up, seconds)
         self._tariff_to(int(up), passed=True)
         self._schedule()
+        self.demand.begin()
+        self.averages.flow_changed()
+        self.relay_calendar.settle(up)
+        self.quality.supplied(up)
         if self._next_pending <= up:
             self.server.tick(self.at)
             self.plan_pending()
@@ -412,19 +426,21 @@ class Meter:
         self.advance(now)
         if not self.powered:
             return
-        old = self.shown
-        if utc == old:
-            return
-        dst = self.tariff.dst
-        self.log("time_changed_old", user=user)
+        self.clock_steps.stop()
+        if utc != self.shown:
+            self.log("time_changed_old", user=user)
+            self.move_clock(utc)
+            self.log("time_changed_new", user=user)
+
+    def move_clock(self, utc: float) -> None:
+        """The clock shows ``utc`` from this moment on; nothing is logged."""
+        old, dst = self.shown, self.tariff.dst
         for one in self.profiles:
             one.clock_changed(old, utc, lambda one=one: self.snapshot(one), dst)  # type: ignore[misc]  # default binds
         self.clock.set(self.at, utc)
-        self.log("time_changed_new", user=user)
         self._tariff_to(int(utc // 1), passed=False)
-        began = self.demand_began
         self._schedule()
-        self.demand_began = began
+        self.relay_calendar.settle(utc)
 
     # --- tables
 
@@ -437,6 +453,10 @@ class Meter:
     def written(self, number: int, offset: int, data: bytes, port: Port, now: float) -> None:
         """What a write by a client brings about."""
         del offset, data
+        if number in (extended(9), extended(55), extended(80)):
+            self.quality.read_settings()
+            self.quality.plan(self.shown)
+            self.averages.read_settings()
         if number in (53, 54):
             self._calendar_changed_by(now)
         elif number in (extended(4), extended(55)):
@@ -446,6 +466,8 @@ class Meter:
             self.mep.inbound_written(port)
         elif number == extended(47):
             self._override_changed()
+        elif number == extended(61):
+            self._relays_changed()
         elif number in (extended(13), extended(34)):
             self._schedule_change()
         elif number == extended(57):
@@ -456,7 +478,7 @@ class Meter:
 
     def _schedule_change(self) -> None:
         self.mbus.read_settings()
-        self._next_change = self.calendar.next_change(self.shown, self.self_read_s, *self.mbus.seconds_of_day)
+        self.next_change = self.calendar.next_change(self.shown, self.self_read_s, *self.mbus.seconds_of_day)
 
     def _calendar_changed_by(self, now: float) -> None:
         del now
@@ -465,6 +487,7 @@ class Meter:
         self.tariff = before
         self._tariff_to(int(self.shown // 1))
         self._schedule_change()
+        self.relay_calendar.plan(self.shown)
 
     def _activating(self, one: PendingTable, now: float) -> None:
         """A pending table may want a self read and a demand reset before it becomes active (optical guide p. 9)."""
@@ -480,6 +503,12 @@ class Meter:
             self._calendar_changed_by(now)
         elif number == extended(47):
             self._override_changed()
+        elif number == extended(61):
+            self._relays_changed()
+
+    def _relays_changed(self) -> None:
+        self.relay_calendar.read_settings()
+        self.relay_calendar.settle(self.shown)
 
     def _override_changed(self) -> None:
         self.override.changed()
@@ -488,26 +517,35 @@ class Meter:
     def _responding(self, port: Port) -> int:
         return self.mep.response_table(port)
 
+    def _copy_dimensions(self) -> None:
+        copy_dimensions(self.image, self.demand.minutes, self.demand.multiplier)
+
     def interface_changed(self) -> None:
         """Dimensions have changed: ET42, ET04.IDT_VERSION, the alarm, and the MEP sequence number."""
-        self.views.internals()
-        copy_dimensions(self.image)
+        self.sources_changed()
         version = int(self.image.get(ET04, "idt_version"))
         self.image.set(ET04, "idt_version", (version + 1) & 0xFF)
         self.alarm("mfg_status_3", "dimension_change")
         self.on_interface_change()
 
+    def sources_changed(self) -> None:
+        """Channels have other sources: ET21 and ET42 tell them."""
+        self._read_settings()
+        self.views.internals()
+        self._copy_dimensions()
+
     def replace_profiles(self, profiles: list[ProfileLog]) -> None:
         """Other load profile data sets from now on; those that stay keep what they have."""
         self.profiles = profiles
-        self._next_interval = [one.end_after(self.shown) for one in profiles]
+        self.next_interval = [one.end_after(self.shown) for one in profiles]
         self.reconfigured()
 
     def reconfigured(self) -> None:
         """Sizes have changed under the parts: make them again."""
         self.events = EventLog(self.image)
         self.self_reads = SelfReads(self)
-        self.quality = PowerQuality(self)
+        self.quality.make_log()
+        self.channel_changes.make_log()
         self.mbus.make_log()
         self._read_settings()
         self.interface_changed()
@@ -536,50 +574,8 @@ class Meter:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, so that ``restore`` goes on as if nothing had been."""
-        return {
-            "form": _STATE_FORM,
-            "model": self.model.name,
-            "serial": self.serial,
-            "seed": self.seed,
-            "firmware": str(self.firmware),
-            "at": self.at,
-            "powered": self.powered,
-            "off_since": self.off_since,
-            "outages": [self.outages, self.outage_s, self.errors],
-            "clock": self.clock.to_json(),
-            "image": self.image.to_json(),
-            "registers": self.registers.to_json(),
-            "profiles": [one.to_json() for one in self.profiles],
-            "pending": self.pending.to_json(),
-            "transactions": self.server.transactions.to_json(),
-            "relays": self.relays.to_json(),
-            "override": self.override.to_json(),
-            "mbus": self.mbus.to_json(),
-            "mep": self.mep.to_json(),
-            "next": [self._next_interval, self._next_demand, self.demand_began, self._next_change],
-            "tariff": list(astuple(self.tariff)),
-        }
+        return meter_state.save(self)
 
     def restore(self, saved: dict[str, Any]) -> None:
         """The inverse of ``to_json``, into a meter made with the same arguments."""
-        image = Image.from_json(saved["image"])
-        for number in image:
-            self.image.put(number, image.read(number))
-        self.at, self.powered, self.off_since = saved["at"], saved["powered"], saved["off_since"]
-        self.outages, self.outage_s, self.errors = saved["outages"]
-        self.clock = Clockwork.from_json(saved["clock"])
-        self._wire()
-        self._calendar_changed()
-        self.registers.restore(saved["registers"])
-        for one, state in zip(self.profiles, saved["profiles"]):
-            one.restore(state)
-        self.pending.restore(saved["pending"])
-        self.server.transactions.restore(saved["transactions"])
-        self.relays.restore(saved["relays"])
-        self.override.restore(saved["override"])
-        self.mbus.restore(saved["mbus"])
-        self.mep.restore(saved["mep"])
-        intervals, self._next_demand, self.demand_began, self._next_change = saved["next"]
-        self._next_interval = list(intervals)
-        self.tariff = TariffState(*saved["tariff"])
-        self.plan_pending()
+        meter_state.restore(self, saved)

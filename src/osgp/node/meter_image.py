@@ -360,8 +360,9 @@ class _Builder:
         register = layout_of(BT23, self.context).size or 0
         demands = self.context.table(BT21).nbr_demands
         entry = register + 6 + (2 if demands else 0)
+        change = 159 if self.gen4 else 143
         sizes = (
-            (31, entry, 14), (32, 525, 8), (38, 35, 10), (41, register + 11, 5), (45, 525, 4), (75, 143, 2), (81, 12, 20)
+            (31, entry, 14), (32, 525, 8), (38, 35, 10), (41, register + 11, 5), (45, 525, 4), (75, change, 4), (81, 12, 20)
         )  # fmt: skip
         t.count = len(sizes)
         t.logs = []

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from osgp.node.profile_setup import configure_profile
-from osgp.node.register_setup import configure_demands, configure_log
+from osgp.node.profile_setup import configure_profile, configure_sources
+from osgp.node.register_setup import configure_demands, configure_entries, configure_interval, configure_log
 from osgp.node.server import Handler, Port
 from osgp.tables.bt.bt03 import BT03
 from osgp.tables.et.et14 import ET14
@@ -73,7 +73,14 @@ class _Procedures:
 
     def ep26(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
         asked = self.read(extended(26), raw)
-        logs = {0: self.meter.self_reads.one_time, 3: self.meter.self_reads.resets, 6: self.meter.quality.log}
+        meter = self.meter
+        logs: dict[int, Any] = {
+            0: meter.self_reads.one_time,
+            3: meter.self_reads.resets,
+            4: meter.mbus.log,
+            5: meter.channel_changes.log,
+            6: meter.quality.log,
+        }
         if asked.log_index not in logs:
             return _INVALID, b""
         logs[asked.log_index].mark_read(asked.entries_read)
@@ -101,10 +108,10 @@ class _Procedures:
         delta = self.read(extended(16), raw).delta
         meter = self.meter
         meter.advance(now)
-        wanted = meter.shown + delta
+        wanted = meter.shown + meter.clock_steps.left + delta
         if not _FIRST <= wanted < _LAST:
             return _INVALID, b""
-        meter.set_clock(now, wanted, user=port.event_user)
+        meter.clock_steps.begin(delta, port.event_user)
         return _DONE
 
     # --- pending tables
@@ -192,6 +199,24 @@ class _Procedures:
         self.meter.advance(now)
         return configure_demands(self.meter, list(asked.sources)), b""
 
+    def ep33(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        asked = self.read(extended(33), raw)
+        self.meter.advance(now)
+        return configure_interval(self.meter, asked.subinterval, asked.multiplier, port.event_user), b""
+
+    def ep37(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        asked = self.read(extended(37), raw)
+        self.meter.advance(now)
+        return configure_entries(self.meter, asked.log_index, asked.entry_size, asked.entries), b""
+
+    def ep52(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        asked = self.read(extended(52), raw)
+        self.meter.advance(now)
+        result = configure_sources(self.meter, asked)
+        if result == 0:
+            self.meter.log("load_profile_configured", asked.data_set, user=port.event_user)
+        return result, b""
+
     # --- M-Bus and MEP devices
 
     def ep17(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
@@ -251,7 +276,7 @@ class _Procedures:
 
 
 _BASIC = (4, 5, 10, 12, 13, 14, 15)
-_EXTENDED = (2, 3, 6, 11, 16, 17, 18, 19, 26, 32, 34, 39, 61, 64)
+_EXTENDED = (2, 3, 6, 11, 16, 17, 18, 19, 26, 32, 33, 34, 37, 39, 52, 61, 64)
 
 
 def handlers(meter: Meter) -> dict[int, Handler]:

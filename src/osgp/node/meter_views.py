@@ -101,8 +101,7 @@ class MeterViews:
         meter = self.meter
         present = meter.present()
         table: Any = layout_of(BT28, meter.image.context).zero()
-        seconds = meter.at - meter.demand_began
-        for record, value in zip(table.present_demands, meter.registers.present_demand(meter.demand_sources, seconds)):
+        for record, value in zip(table.present_demands, meter.demand.present()):
             record.demand_value = value
         table.present_values = [present.value(source) for source in meter.image.decode(BT27).present_value_select]
         meter.image.encode(table)
@@ -140,10 +139,7 @@ class MeterViews:
         inner: Any = meter.image.decode(ET21)
         for one in meter.profiles:
             one.status(status.sets[one.index])
-            sources = [
-                meter.mapping[each - 112] if 112 <= each < 112 + len(meter.mapping) else each for each in one.sources
-            ]
-            one.internals(inner.sets[one.index], sources, meter.tariff.offset_s, meter.shown)
+            one.internals(inner.sets[one.index], meter.extended_sources(one), meter.tariff.offset_s, meter.shown)
         meter.image.encode(status)
         meter.image.encode(inner)
 
@@ -170,7 +166,10 @@ class MeterViews:
             held = bool(transactions.holder) and self.meter.at < transactions.locked_until
             table.mep_tx_locked = int(held)
             table.mep_tx_lock_channel = (2 if transactions.holder == "mep2" else 1) if held else 0
-            self.meter.image.encode(table)
+        if table.status_71 is not None:
+            ongoing = int(bool(self.meter.clock_steps.left))
+            table.status_71 = table.status_71.with_(time_sync_status=ongoing)
+        self.meter.image.encode(table)
 
     def _et70(self) -> None:
         port = self.meter.server.current

@@ -1,7 +1,7 @@
 """Instantaneous values by source ID, as BT28 and the load profile show them (BT22 source list, MEP guide p. 202–216).
 
-Averages are those of the moment: the simulated power is constant for a minute, and shorter windows are not kept (project
-choice). CT and VT ratios are 1, so values before and after them are the same.
+Averages are for ``osgp.node.averages``; a value without it is that of the moment. CT and VT ratios are 1, so values before and
+after them are the same.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from osgp.node.averages import AVERAGED
 from osgp.node.energy import Instant, PhaseInstant
 
 __all__ = ["PresentValues"]
@@ -19,7 +20,8 @@ _NO_PHASE = PhaseInstant(0.0, 0.0, 0.0)
 class PresentValues:
     """The values of one moment; unknown sources are 0. ``closed`` False: the load is disconnected, voltage stays."""
 
-    def __init__(self, instant: Instant, *, closed: bool = True) -> None:
+    def __init__(self, instant: Instant, average: Callable[[int], int] | None = None, *, closed: bool = True) -> None:
+        self.average = average
         phases = instant.phases if closed else tuple(PhaseInstant(0, 0, each.voltage_v) for each in instant.phases)
         self.phases = phases + (_NO_PHASE,) * (3 - len(phases))
         self.frequency_hz = instant.frequency_hz
@@ -28,6 +30,8 @@ class PresentValues:
 
     def value(self, source: int) -> int:
         """The value of a source in the unit of ``osgp.tables.sources``, rounded."""
+        if self.average is not None and source in AVERAGED:
+            return self.average(source)
         found = _BY_SOURCE.get(source)
         return 0 if found is None else round(found(self))
 

@@ -104,7 +104,6 @@ class Registers:
                 if value > one.value:
                     one.value, one.at = value, at
                     one.coincident = [self._power(source, seconds) for source, of in coincident if of == index]
-        self.demand_flow = list(self.flow)
 
     def reset_demand(self) -> None:
         """Maxima go to the cumulative demands and begin anew."""

@@ -32,6 +32,7 @@ class Relays:
         self.disconnect_closed = closed
         self.meter.log("disconnect_closed" if closed else "disconnect_opened", user=user)
         self.meter.alarm("mfg_status_0", "disconnect_changed")
+        self.meter.averages.flow_changed()
         self.meter.on_disconnect()
 
     def set_control(self, relay: int, closed: bool, user: int = NO_USER) -> None:

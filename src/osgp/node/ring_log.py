@@ -77,6 +77,14 @@ class RingLog:
         self.put("last_entry_element", element)
         self.put("nbr_unread_entries", unread)
 
+    def oldest_unread(self) -> bytes:
+        """The entry that has waited longest; empty if none is unread."""
+        unread = self.get("nbr_unread_entries")
+        if not unread:
+            return b""
+        element = (self.get("last_entry_element") - unread + 1) % self.capacity
+        return self.image.read_part(self.number, self._start + element * self._size, self._size)
+
     def reset(self) -> None:
         """Forget all entries; the sequence number goes on."""
         if self.capacity:

@@ -85,6 +85,8 @@ class TableServer:
     """A pending table was written: something may become due."""
     locked: Callable[[int], bool] = lambda number: False
     """A hardware lock: stands above all keys (answer 03)."""
+    allowed: Callable[[int], bool] = lambda number: True
+    """Before a write: False answers 04, and nothing is written."""
     rk_sets_clock: bool = True
     current: Port | None = None
     """The port whose request is being carried out (ET70 tells a client which one it is)."""
@@ -178,6 +180,8 @@ class TableServer:
             return ResponseCode.IAR, None
         room = max(0, self.image.size(number) - start)
         data = data[:room]
+        if not self.allowed(number):
+            return ResponseCode.ONP, None
         self.image.write_part(number, start, data)
         self.written(number, start, data, port, now)
         return ResponseCode.OK, None

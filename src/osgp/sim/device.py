@@ -26,7 +26,7 @@ from osgp.mep.server import MepServer
 from osgp.node.mbus_devices import MbusChild
 from osgp.node.meter import Meter
 from osgp.node.server import Port
-from osgp.sim.faults import DeviceFaults, FrozenSource, chance
+from osgp.sim.faults import DeviceFaults, FrozenSource, SaggingSource, chance
 from osgp.sim.household import HouseholdSource
 from osgp.sim.load import Household
 from osgp.sim.load_weather import Weather
@@ -104,6 +104,8 @@ class SimulatedDevice:
                     house_seed, "1ph" if model == "1ph" else "3ph", kwh, pv if model != "1ph" else 0.0, weather=weather
                 )
             )
+        if self.faults.sag:
+            source = SaggingSource(source, house_seed, self.faults.sag)
         self.source = source
         self._since = begin - (history + 40.0) * 86400  # before the last due date of the earliest telegram
         self._make_children: Callable[[], Sequence[MbusChild]]

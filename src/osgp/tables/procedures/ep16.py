@@ -22,7 +22,7 @@ class EP16(Procedure):
         "MAK",
     )
     notes = (
-        "Rate limited by ET55.DELTA_TIME_INCREMENT (not simulated: at once); not idempotent.",
+        "Rate limited by ET55.DELTA_TIME_INCREMENT, s a minute (0: at once, project choice); not idempotent.",
         "Parameters are not in the guides: project choice.",
     )
 
