@@ -342,8 +342,8 @@ async def read_profile_pieces(
     limit = _limit(since)
     if shape.configured and not _fits(shape, limit, now, size):
         ring = await _ring(access, context, data_set)
-        places = await _older_blocks(access, shape, ring, limit)
         step = max(1, size // shape.block_size)
+        places = await _older_blocks(access, shape, ring, limit) if ring.valid_blocks > step else []
         for start in range(0, len(places), step):
             some = places[start : start + step]
             blocks = [await access.read_part(shape.table, p * shape.block_size, shape.block_size) for p in some]
@@ -367,16 +367,21 @@ def _fits(shape: Geometry, limit: float | None, now: dt.datetime | None, size: i
 
 
 async def _older_blocks(access: Any, shape: Geometry, ring: Ring, limit: float | None) -> list[int]:
-    """Places of the blocks that hold intervals after ``limit``, oldest first, without the newest block, which still grows."""
-    found: list[int] = []
-    for place in list(ring.newest_first(shape.blocks))[1:]:
-        if limit is not None:
-            offset, count = shape.header(place)
-            end, _ = _header(await access.read_part(shape.table, offset, count), shape)
-            if end is not None and end <= limit:
-                break
-        found.append(place)
-    return found[::-1]
+    """Places of the blocks that hold intervals after ``limit``, oldest first, without the newest block, which still grows. The
+    first of them is found by halving: O(log blocks) reads of a header."""
+    places = list(ring.newest_first(shape.blocks))[:0:-1]
+    if limit is None:
+        return places
+    low, high = 0, len(places)
+    while low < high:
+        middle = (low + high) // 2
+        offset, count = shape.header(places[middle])
+        end, _ = _header(await access.read_part(shape.table, offset, count), shape)
+        if end is not None and end <= limit:
+            low = middle + 1
+        else:
+            high = middle
+    return places[low:]
 
 
 def _aware(moment: dt.datetime) -> dt.datetime:
