@@ -75,3 +75,16 @@ def test_a_profile_goes_into_a_file(suffix: str, tmp_path: Path, capsys: pytest.
     assert output.stat().st_size > 0
     assert status("profile", f"image:{saved}", "--output", str(tmp_path / "no" / output.name)) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("clone",), ("profile", "--output")])
+@pytest.mark.parametrize("folder_is_there", [False, True])
+def test_a_file_that_has_no_place_is_told_before_anything_is_read(
+    command: tuple[str, ...], folder_is_there: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "house.csv" if folder_is_there else tmp_path / "no" / "house.csv"
+    if folder_is_there:
+        place.mkdir()
+    # Nobody is at this port: who asks it first ends with 3.
+    assert status(command[0], "mep+tls+tcp://127.0.0.1:1", *command[1:], str(place)) == 2
+    assert "folder" in capsys.readouterr().err

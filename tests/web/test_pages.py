@@ -18,7 +18,7 @@ from osgp.web.app import create_app
 from osgp.web.fleet.service import FleetService
 from osgp.web.guard import CONTENT_SECURITY_POLICY, host_of
 from osgp.web.live import Resting
-from osgp.web.rendering import ago, quantity, span, when
+from osgp.web.rendering import ago, off, quantity, span, when
 from tests.web.sample import HOSTILE, NOW, STEP, sample_store
 
 PAGES = (
@@ -358,6 +358,7 @@ def test_words_for_people() -> None:
     assert span(7200) == "2\u202fh"
     assert ago(None, 5) == "never"
     assert ago(100, 101) == "just now"
+    assert [off(each) for each in (-0.4, -1.6, 3.0)] == ["0\u202fs", "−2\u202fs", "+3\u202fs"]
     assert quantity(1234567, "Wh") == "1\u202f234.567 kWh"
     assert quantity(-1234, "W") == "−1\u202f234 W"
     assert quantity(None, "W") == "–"

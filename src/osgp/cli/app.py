@@ -33,6 +33,9 @@ def run(arguments: list[str] | None = None) -> None:
 
     def go() -> None:
         tokens = sys.argv[1:] if arguments is None else arguments
+        if not tokens or tokens[0] in ("-h", "--help"):
+            for name in list(app):  # the list tells what each command does, which only the command itself knows
+                app[name]
         try:
             app(tokens, exit_on_error=False, print_error=False)
         except CycloptsError as error:

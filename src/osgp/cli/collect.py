@@ -157,6 +157,8 @@ def export(
     from osgp.cli.device import moment
     from osgp.headend.store.export import export as write
 
+    if json and output is None:
+        raise ConfigError("--json needs --output", hint="CSV goes to stdout")
     start = moment(since)
     with Store.open(store, create=False) as opened:
         rows = write(
@@ -172,5 +174,3 @@ def export(
         print_json({"file": str(output), "rows": rows})
     elif output is not None:
         stderr.print(f"{rows} rows in {output}", markup=False)
-    elif json:
-        raise ConfigError("--json needs --output", hint="CSV goes to stdout")

@@ -294,6 +294,14 @@ def _positive(last: int | None) -> None:
         raise ConfigError(f"--last {last} asks for nothing", hint="give 1 or more, or leave it out for all")
 
 
+def _has_place(file: Path) -> None:
+    """Before minutes of reading. Raises ConfigError if the folder of ``file`` is not there, or ``file`` is itself one."""
+    if file.is_dir():
+        raise ConfigError(f"cannot write {file}: it is a folder", hint="give the name of a file")
+    if not file.parent.is_dir():
+        raise ConfigError(f"cannot write {file}: there is no folder {file.parent}", hint="make it first")
+
+
 def profile(
     address: Address,
     /,
@@ -313,6 +321,8 @@ def profile(
     # Before the device is read, which may take minutes.
     if output is not None and output.suffix not in (".csv", ".parquet", ".json"):
         raise ConfigError(f"cannot write {output.suffix or 'that'}", hint="use .csv, .parquet or .json")
+    if output is not None:
+        _has_place(output)
 
     async def work(device: Device) -> Any:
         with Progress(console=stderr, transient=True) as progress:
@@ -400,6 +410,8 @@ def clone(
     file
         the file to write (JSON)
     """
+
+    _has_place(file)
 
     async def work(device: Device) -> tuple[Image, dict[str, str]]:
         image, refused = Image(), {}

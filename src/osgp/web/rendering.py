@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 import osgp
 
-__all__ = ["ago", "environment", "page", "quantity", "span", "when"]
+__all__ = ["ago", "environment", "off", "page", "quantity", "span", "when"]
 
 _THIN = "\u202f"
 _KILO = {"Wh": "kWh", "varh": "kvarh", "VAh": "kVAh"}
@@ -31,6 +31,12 @@ def span(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f}{_THIN}{unit}"
     return f"{seconds / 86400:.0f}{_THIN}d"
+
+
+def off(seconds: float) -> str:
+    """How far a clock is off, in whole seconds with their sign: +3 s, −2 s, 0 s."""
+    whole = round(seconds)
+    return f"{'+' if whole > 0 else '−' if whole < 0 else ''}{abs(whole)}{_THIN}s"
 
 
 def ago(epoch: float | None, now: float) -> str:
@@ -75,7 +81,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(when=when, quantity=quantity, span=span)
+    made.filters.update(off=off, when=when, quantity=quantity, span=span)
     made.globals.update(ago=ago, version=osgp.__version__)
     return made
 
