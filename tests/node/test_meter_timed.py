@@ -212,6 +212,9 @@ def test_the_relay_calendar_switches_the_relay() -> None:
     meter.advance(at(2026, 2, 2, 13, 30))  # 14:30 local
     assert meter.relays.control[0] is True
     meter.relays.set_control(1, False)  # an order in between holds until the next switch
+    meter.set_clock(meter.at, meter.at + 30)
+    assert meter.relays.control[0] is False
+    meter.set_clock(meter.at, meter.at)
     meter.advance(at(2026, 2, 2, 19, 29))
     meter.relays.set_control(1, True)
     meter = again(meter)
@@ -225,6 +228,15 @@ def test_the_relay_calendar_switches_the_relay() -> None:
     assert meter.relays.control[0] is False
     meter.advance(at(2026, 3, 30, 12, 30))
     assert meter.relays.control[0] is True
+
+
+def test_a_clock_set_past_a_switch_switches() -> None:
+    client = Client(make(start=NOON), "MAK", "mep1")
+    assert client.write("ET61", relay_plan(client, (0, 10, 6, 0), (0, 11, 14, 1))) == 0
+    client.meter.set_clock(NOON + 10, NOON + 7200)
+    assert client.meter.relays.control[0] is True
+    client.meter.set_clock(NOON + 20, NOON)
+    assert client.meter.relays.control[0] is False
 
 
 def test_a_pending_relay_calendar_and_special_days() -> None:

@@ -1,4 +1,4 @@
-"""Recurring reads: ET45, and ET74 in front of it where it has entries (MEP guide p. 35, 176).
+"""Recurring reads: ET45, and ET74 in front of it where it has entries (MEP guide p. 28, 176).
 
 An entry for ET45 goes to ET74 first and from there, oldest first, to ET45 as soon as that has an entry that is read or was never
 used. Where ET74 is full too, its oldest entry is lost. Without ET74 the ring of ET45 itself goes round.

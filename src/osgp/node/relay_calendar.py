@@ -3,8 +3,8 @@
 What a block of ten switches means depends on ET05, which has no layout in the guides. Project choices: eight blocks are Sunday to
 Saturday and the special days of BT54 (where that block is empty, the weekday's holds); a block of zeros holds no switch, and
 a switch that is not after the one before ends its block, as in BT54; times are local; a state lasts until the next switch, over
-midnight. Writing the table, supply that comes back and a set clock bring a relay to the state that holds then; EP02 may change
-it until the next switch. The second relay is there from firmware 4.30 on.
+midnight. Writing the table, supply that comes back, and a clock that is set past a switch or back by more than a minute, bring
+a relay to the state that holds then; EP02 may change it until the next switch. The second relay is there from firmware 4.30 on.
 """
 
 from __future__ import annotations
