@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from osgp.crypto.keys import KeyUse
 from osgp.headend.config import CollectConfig, Collection, DeviceConfig
 from osgp.headend.plausibility import Rules
 from osgp.headend.store import Kept, Store
@@ -26,6 +27,7 @@ from osgp.headend.visit import AGAIN, CONFIGURATION, DeviceVisit, Known, StepGua
 from osgp.node.device import Device
 from osgp.ports.address import parse_address
 from osgp.ports.opening import OpenOptions, connect
+from osgp.ports.vault import resolve_key
 from osgp.wire.errors import Error, LinkError, NoAnswer, StoreError
 
 __all__ = [
@@ -102,9 +104,14 @@ class Summary:
 @asynccontextmanager
 async def open_configured(device: DeviceConfig, dimensions: dict[int, bytes]) -> AsyncIterator[Device]:
     """Open a device as its configuration says."""
+    # In a thread: opening a vault takes a while on purpose, and other devices are being read meanwhile.
+    address = parse_address(device.address)
+    use: KeyUse = "optical" if address.door == "optical" else "mep"
+    in_vault = device.key.rpartition("/")[2] if use == "mep" and device.key.startswith("vault:") else ""
+    key = await asyncio.to_thread(resolve_key, device.key, use=use) if device.key else None
     options = OpenOptions(
-        key=device.key or None,
-        key_kind=device.key_kind,
+        key=key,
+        key_kind=device.key_kind or address.options.get("key_kind", in_vault),
         legacy=device.legacy,
         insecure_lab=device.insecure_lab,
         dimensions=dimensions,

@@ -244,7 +244,7 @@ class CollectConfig(_Model):
 
 
 def load_config(path: Path) -> CollectConfig:
-    """Read and check a configuration. Raises ConfigError with file, place and hint."""
+    """Read and check a configuration; its relative paths begin in its folder. Raises ConfigError with file, place and hint."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -261,4 +261,11 @@ def load_config(path: Path) -> CollectConfig:
             place = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
             found.append(f"{place or 'file'}: {problem['msg'].removeprefix('Value error, ')}")
         raise ConfigError(f"{path}: " + "; ".join(found), hint="`osgp collect --example` shows every setting") from None
-    return config if config.store.is_absolute() else config.model_copy(update={"store": path.parent / config.store})
+    # Relative paths begin where the file is, not where the collector happens to be started.
+    devices = tuple(
+        one.model_copy(update={"key": f"file:{path.parent / Path(one.key[5:]).expanduser()}"})
+        if one.key.startswith("file:")
+        else one
+        for one in config.device
+    )
+    return config.model_copy(update={"store": path.parent / config.store.expanduser(), "device": devices})
