@@ -38,6 +38,7 @@ class World:
     def __init__(self, store: Store, *names: str, model: str = "1ph", days: float = 1, **options: Any) -> None:
         self.store = store
         self.offset = 0.0
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.meters = {name: meter(model, days=days) for name in names or ("a",)}
         self.street = Street({name: Door(one, self.wall) for name, one in self.meters.items()})
         self.config = config(self.meters, **options)
@@ -53,8 +54,8 @@ class World:
         return self.collector
 
     def wall(self) -> float:
-        """UTC seconds."""
-        return START + self.offset + asyncio.get_running_loop().time()
+        """UTC seconds; also asked by the threads that write."""
+        return START + self.offset + (self.loop.time() if self.loop is not None else 0.0)
 
     @property
     def door(self) -> Door:
@@ -67,12 +68,19 @@ class World:
     def once(self, after: float = 0.0) -> Any:
         """One round, that many seconds after the one before."""
         self.offset = max(self.offset, *(one.at - START for one in self.meters.values())) + after
-        return run_virtual(self.collector.run_once())
+
+        async def life() -> Any:
+            self.loop = asyncio.get_running_loop()
+            return await self.collector.run_once()
+
+        self.loop = None
+        return run_virtual(life())
 
     def forever(self, seconds: float, during: Callable[[asyncio.Event], Awaitable[None]] | None = None) -> None:
         """By schedule, for that long."""
 
         async def life() -> None:
+            self.loop = asyncio.get_running_loop()
             stop = asyncio.Event()
             running = asyncio.ensure_future(self.collector.run_forever(stop))
             if during is not None:
