@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,17 @@ def test_export_with_json_never_mixes_csv_into_it(tmp_path: Path, capsys: pytest
     assert "--output" in told.err
     assert status("export", str(place), "house", "--what", "events", "--json", "--output", str(tmp_path / "e.csv")) == 0
     assert capsys.readouterr().out.startswith("{")
+
+
+@pytest.mark.parametrize(("keys", "expected"), [(("yes", "yes"), 3), (("yes", "no"), 1), (("no", "no"), 1)])
+def test_collect_tells_silence_from_refusal(
+    keys: tuple[str, str], expected: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "yes").write_text("8d3c51f07be2946a1fc8305d97ae42b60e71d95c")
+    lines = [f'store = "{tmp_path / "store.sqlite"}"', "retries = 0"]
+    for place, key in enumerate(keys):  # nobody is at port 1; a key that is not there is no fault of the line
+        address = "mep+tls+tcp://127.0.0.1:1"
+        lines += ["[[device]]", f'name = "{place}"', f'address = "{address}"', f'key = "file:{tmp_path / key}"']
+    (tmp_path / "c.toml").write_text("\n".join(lines))
+    assert status("collect", str(tmp_path / "c.toml"), "--once", "--json") == expected
+    assert json.loads(capsys.readouterr().out)["errors"] == 2

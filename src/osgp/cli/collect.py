@@ -75,8 +75,7 @@ def collect(
             f"{summary.events} events, {summary.flagged} flagged, {summary.errors} errors in {summary.seconds:.1f} s"
         )
     if summary.errors:
-        failed = [name for name, outcome in summary.outcomes.items() if outcome == "failed"]
-        raise SystemExit(EXIT_SILENCE if len(failed) == summary.devices else EXIT_NO)
+        raise SystemExit(EXIT_SILENCE if summary.silent == summary.devices else EXIT_NO)
 
 
 async def _collect(config: CollectConfig, store: Store, once: bool) -> Summary | None:
@@ -98,7 +97,7 @@ async def _collect(config: CollectConfig, store: Store, once: bool) -> Summary |
                     progress.update(task, description=f"{device}: {what}")
                 case VisitRetried(device, attempt, pause, reason):
                     progress.console.print(f"{device}: {reason}; attempt {attempt} in {pause:.1f} s", markup=False)
-                case VisitEnded(device, outcome, kept, error, hint):
+                case VisitEnded(device, outcome, kept, error, hint, _):
                     progress.advance(task)
                     if outcome != "ok":
                         progress.console.print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,4 +76,5 @@ def draw(profile: Profile) -> None:
     marks = list(range(0, len(rows), step))
     plotext.xticks(marks, [f"{rows[place]['time']:%d.%m. %H:%M}" for place in marks])
     plotext.plotsize(min(120, plotext.terminal_width() or 100), 24)
-    plotext.show()
+    drawn = plotext.build()
+    sys.stdout.write((drawn if sys.stdout.isatty() else plotext.uncolorize(drawn)) + "\n")

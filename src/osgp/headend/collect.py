@@ -74,13 +74,14 @@ class StepStored:
 
 @dataclass(frozen=True, slots=True)
 class VisitEnded:
-    """A visit is over: ok, partial or failed; ``kept`` counts its new rows."""
+    """A visit is over: ok, partial or failed; ``kept`` counts its new rows; ``silent``: it failed because nobody answered."""
 
     device: str
     outcome: str
     kept: Kept
     error: str = ""
     hint: str = ""
+    silent: bool = False
 
 
 Progress = Callable[[VisitStarted | VisitRetried | StepStored | VisitEnded], None]
@@ -88,7 +89,8 @@ Progress = Callable[[VisitStarted | VisitRetried | StepStored | VisitEnded], Non
 
 @dataclass(slots=True)
 class Summary:
-    """One round over all devices. ``errors``: devices whose visit failed or was partial."""
+    """One round over all devices. ``errors``: devices whose visit failed or was partial; ``silent``: those of them that did not
+    answer at all."""
 
     devices: int = 0
     readings: int = 0
@@ -97,6 +99,7 @@ class Summary:
     raws: int = 0
     flagged: int = 0
     errors: int = 0
+    silent: int = 0
     seconds: float = 0.0
     outcomes: dict[str, str] = field(default_factory=dict)
 
@@ -167,6 +170,7 @@ class Collector:
             ended = task.result()
             summary.outcomes[name] = ended.outcome
             summary.errors += ended.outcome != "ok"
+            summary.silent += ended.silent
             for part in ("readings", "intervals", "events", "raws", "flagged"):
                 setattr(summary, part, getattr(summary, part) + getattr(ended.kept, part))
         summary.seconds = round(time.monotonic() - began, 3)
@@ -231,7 +235,7 @@ class Collector:
         if not message and state.missing:
             message = "; ".join(f"{what}: {why}" for what, why in state.missing.items())
         await asyncio.to_thread(self._end, state, outcome, message, hint)
-        ended = VisitEnded(device.name, outcome, state.kept, message, hint)
+        ended = VisitEnded(device.name, outcome, state.kept, message, hint, state.silent)
         if outcome != "ok":
             log.info("%s: %s: %s", device.name, outcome, message)
         self._progress(ended)
@@ -269,6 +273,7 @@ class Collector:
                     return "failed", error.message, error.hint
             attempt += 1
             if attempt > self.config.retries:
+                state.silent = isinstance(failure, LinkError)
                 return "failed", failure.message, failure.hint
             pause = self.config.backoff * 2 ** (attempt - 1) * self._rng.uniform(0.5, 1.5)
             self._progress(VisitRetried(device.name, attempt + 1, pause, failure.message))

@@ -54,13 +54,15 @@ class Known:
 
 @dataclass(slots=True)
 class VisitState:
-    """What grows during a visit, over its attempts. ``missing``: step or table → why it could not be read."""
+    """What grows during a visit, over its attempts. ``missing``: step or table → why it could not be read. ``silent``: given up
+    because nobody answered."""
 
     visit: int | None = None
     kept: Kept = field(default_factory=Kept)
     meter_time: int = 0
     clock_deviation: float | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    silent: bool = False
 
 
 class _Recording:
