@@ -69,7 +69,7 @@ def test_durations(text: object, value: float) -> None:
         (DEVICE + "profiles = [5]\n", "device.1.profiles.1: "),
         (DEVICE + 'logs = ["BT999"]\n', "device.1.logs: "),
         (DEVICE + 'measurements = ["voltage_l9"]\n', "device.1.measurements: "),
-        (DEVICE + 'adress = "x"\n', "device.1.adress: "),
+        (DEVICE + 'where = "x"\n', "device.1.where: "),
         (DEVICE.replace("optical", "telnet"), "device.1.address: "),
         (DEVICE + DEVICE, "two devices are named a"),
         ("at_once = 0\n" + DEVICE, "at_once: "),

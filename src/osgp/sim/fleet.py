@@ -1,4 +1,4 @@
-"""Many simulated devices in one event loop: ports, clocks, state file. What ``osgp meter`` and ``osgp demo`` run."""
+"""Many simulated devices in one event loop: ports, clocks, state file. What ``osgp meter`` runs."""
 
 from __future__ import annotations
 
