@@ -252,8 +252,12 @@ def _local(value: Any) -> dt.datetime | None:
     return found
 
 
+_SERIAL_DIGITS = 8
+"""Digits that a serial number shows at least, as on the name plates of NES meters (project choice)."""
+
+
 def _digits(value: Any) -> str:
-    return str(value).lstrip("0") or "0"
+    return str(value).lstrip("0").rjust(_SERIAL_DIGITS, "0")
 
 
 def _named(table: type[Table], field: str) -> Convert:
