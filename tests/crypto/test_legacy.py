@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_plain_mep_digest_is_the_one_of_the_documents(key: bytes, message: bytes
 @few
 @given(data=st.data(), size=st.sampled_from([12, 16]))
 def test_compiled_and_plain_digests_agree(data: st.DataObject, size: int) -> None:
-    pytest.importorskip("numba")
+    importlib.import_module("numba")
     key, message = data.draw(st.binary(min_size=size, max_size=size)), data.draw(messages)
     function = legacy.oma_digest if size == 12 else legacy.mep_digest
     expected = legacy.digest(key, message, block_for_nothing=size == 16)
@@ -74,7 +75,7 @@ def test_compiled_and_plain_digests_agree(data: st.DataObject, size: int) -> Non
 @few
 @given(data=st.data(), size=st.sampled_from([12, 16]), fast=st.booleans())
 def test_batches_and_single_digests_agree(data: st.DataObject, size: int, fast: bool) -> None:
-    pytest.importorskip("numba" if fast else "numpy")
+    importlib.import_module("numba" if fast else "numpy")
     key = data.draw(st.binary(min_size=size, max_size=size))
     lot = data.draw(st.lists(messages, max_size=12))
     expected = [legacy.digest(key, message, block_for_nothing=size == 16) for message in lot]
@@ -92,8 +93,8 @@ def test_batches_and_single_digests_agree(data: st.DataObject, size: int, fast: 
 @pytest.mark.parametrize("size", [12, 16])
 @pytest.mark.parametrize(("count", "length"), [(0, 5), (1, 0), (300, 0), (257, 28), (5000, 9), (3, 400)])
 def test_batches_from_an_array(fast: bool, size: int, count: int, length: int) -> None:
-    np = pytest.importorskip("numpy")
-    pytest.importorskip("numba")
+    np = importlib.import_module("numpy")
+    importlib.import_module("numba")
     rng = np.random.default_rng(1)
     key = bytes(range(size))
     lot = rng.integers(0, 256, (count, length), np.uint8)
@@ -109,7 +110,7 @@ def test_batches_from_an_array(fast: bool, size: int, count: int, length: int) -
 
 
 def test_batches_refuse_what_is_not_a_message_array() -> None:
-    np = pytest.importorskip("numpy")
+    np = importlib.import_module("numpy")
     with pytest.raises(TypeError, match="uint8"):
         legacy.digest_batch(bytes(12), np.zeros((3, 4), np.int64))
     with pytest.raises(ConfigError):
@@ -120,7 +121,7 @@ def test_batches_refuse_what_is_not_a_message_array() -> None:
 @pytest.mark.parametrize("size", [0, 1, 6, 11, 13, 15, 17, 20, 24])
 def test_wrong_key_lengths_are_refused(size: int, fast: bool) -> None:
     if fast:
-        pytest.importorskip("numba")
+        importlib.import_module("numba")
         legacy.prefer_fast()
     try:
         with pytest.raises(ConfigError):

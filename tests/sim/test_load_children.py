@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pymbusparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,6 @@ from hypothesis import strategies as st
 from osgp.sim.load import UNITS_PER_WH
 from osgp.sim.load_children import NL_PER_M3, ChildMeter, GasMeter, HeatMeter, WaterMeter
 from osgp.wire.errors import ConfigError
-
-pymbusparser = pytest.importorskip("pymbusparser")
 
 D2025 = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 YEAR_S = 365 * 86400

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pymbusparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,8 +27,6 @@ from osgp.sim.mbus import (
     user_data,
 )
 from osgp.wire.errors import BadValue
-
-pymbusparser = pytest.importorskip("pymbusparser")
 
 HEADER = Header(12345678, "NES", 3, Medium.HEAT_OUTLET, 7, 4)
 NAMES = {
