@@ -7,7 +7,6 @@ answers; without one it is guessed from its form. Nothing here transmits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from osgp.c1218.packet import HEADER_SIZE, OVERHEAD, START, Header, Packet, parse
@@ -38,6 +37,7 @@ from osgp.tables.services import (
 )
 from osgp.tables.table import procedure_name, table_name
 from osgp.wire import Struct, layout_of
+from osgp.wire.capture import CapturedPiece
 from osgp.wire.errors import DecodeError
 from osgp.wire.explain import ExplainNode
 
@@ -51,39 +51,14 @@ _SINGLE = {0x06: "ACK: packet received", 0x15: "NAK: send the packet again"}
 _READS = (0x30, 0x3E, 0x3F, *range(0x31, 0x3A))
 
 
-@dataclass(slots=True)
-class Explained:
+class Explained(CapturedPiece):
     """One packet, single-byte answer or piece of noise of a capture. ``offset``: where it began; ``ok``: nothing is wrong.
 
     ``raw`` has passwords replaced by zeros. ``tree``: every field of the packet with bit offsets from its start.
     """
 
-    offset: int
-    raw: bytes
-    direction: str = ""
-    fields: dict[str, Any] = field(default_factory=dict)
-    error: str = ""
-    tree: ExplainNode | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong with it."""
-        return not self.error
-
-    def to_json(self, *, tree: bool = False) -> dict[str, Any]:
-        """``{door, direction, fields, ok, error, offset, raw}``, with ``explain`` if ``tree``."""
-        answer: dict[str, Any] = {
-            "door": "optical",
-            "direction": self.direction,
-            "fields": self.fields,
-            "ok": self.ok,
-            "error": self.error,
-            "offset": self.offset,
-            "raw": self.raw.hex(),
-        }
-        if tree and self.tree is not None:
-            answer["explain"] = self.tree.to_json()
-        return answer
+    __slots__ = ()
+    door = "optical"
 
 
 def explain(data: bytes, *, direction: str = "") -> list[Explained]:

@@ -9,7 +9,6 @@ Directions are guessed from the first byte of a body (``spec/mep.md`` 3) or from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from osgp.mep.frame import (
@@ -34,6 +33,7 @@ from osgp.mep.rc4 import Exchange, key16, open_request
 from osgp.tables.et.et52 import ET52
 from osgp.tables.table import extended, procedure_name, table_name
 from osgp.wire import Struct, layout_of
+from osgp.wire.capture import CapturedPiece
 from osgp.wire.errors import DecodeError
 from osgp.wire.explain import ExplainNode
 
@@ -58,39 +58,14 @@ _BT07, _ET52 = 7, extended(52)
 _LEFT_OUT = {DIGEST_SIZE: "the digest is", SEQUENCE_SIZE + DIGEST_SIZE: "sequence number and digest are"}
 
 
-@dataclass(slots=True)
-class Explained:
+class Explained(CapturedPiece):
     """One frame of a capture. ``offset``: where it began; ``ok``: readable, and whatever could be verified verified.
 
     ``tree``: every field with bit offsets from the start of the frame, in plain or as decrypted.
     """
 
-    offset: int
-    raw: bytes
-    direction: str = ""
-    fields: dict[str, Any] = field(default_factory=dict)
-    error: str = ""
-    tree: ExplainNode | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong with it."""
-        return not self.error
-
-    def to_json(self, *, tree: bool = False) -> dict[str, Any]:
-        """``{door, direction, fields, ok, error, offset, raw}``, with ``explain`` if ``tree``."""
-        answer: dict[str, Any] = {
-            "door": "mep",
-            "direction": self.direction,
-            "fields": self.fields,
-            "ok": self.ok,
-            "error": self.error,
-            "offset": self.offset,
-            "raw": self.raw.hex(),
-        }
-        if tree and self.tree is not None:
-            answer["explain"] = self.tree.to_json()
-        return answer
+    __slots__ = ()
+    door = "mep"
 
 
 def explain(data: bytes, *, keys: Mapping[str, object] | None = None, direction: str = "") -> list[Explained]:
