@@ -144,10 +144,7 @@ class DemoStreet:
         source = None
         if kind.frozen:  # before the story begins, so that the load profile shows it at once
             source = FrozenSource(made(None).source, self.start - _FROZEN_S)
-        device = made(source)
-        for slot in range(len(device.meter.mbus.children)):
-            device.meter.mbus.billing_read(slot)  # as the meter does once a day, so that there is something to show
-        return device
+        return made(source)
 
     async def _serve(self, index: int, kind: DemoMeter, device: SimulatedDevice) -> ServedMeter:
         optical = kind.door == "optical"

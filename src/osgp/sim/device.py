@@ -120,6 +120,9 @@ class SimulatedDevice:
         )
         if history:
             self.meter.backfill(history)
+            # Its billing reads are monthly: a meter that has run for a while has answers of its children to show.
+            for slot in range(len(self.meter.mbus.children)):
+                self.meter.mbus.billing_read(slot)
         self.meter.clock.drift_ppm = self.faults.drift_ppm
         if self.faults.frozen:
             self.meter.source = FrozenSource(source, begin)
