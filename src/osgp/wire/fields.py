@@ -108,6 +108,7 @@ class Spec:
     prefix: int = 0
     least: int = 0
     most: int | None = None
+    leave: int = 0
     name: str = ""
     orig: str = ""
     doc: str = ""
@@ -233,9 +234,10 @@ def bits(word: type[B], *, order: str | None = None, **options: Any) -> Any:
     return _field(BitsKind(word.size, order, False, word), options)
 
 
-def binary(size: Any = None, *, at_most: bool = False, **options: Any) -> Any:
-    """Raw bytes; without size: the rest of the record. ``at_most``: fewer, if the bytes end earlier. A negative size is 0."""
-    return _field(BinaryKind(None), options, size=size, at_most=at_most)
+def binary(size: Any = None, *, at_most: bool = False, leave: int = 0, **options: Any) -> Any:
+    """Raw bytes; without size: the rest of the record, but for ``leave`` bytes that belong to the fields behind (a check
+    value). ``at_most``: fewer, if the bytes end earlier. A negative size is 0."""
+    return _field(BinaryKind(None), options, size=size, at_most=at_most, leave=leave)
 
 
 def text(size: Any, *, pad: bytes = b"\0", encoding: str = "latin-1", **options: Any) -> Any:

@@ -135,14 +135,14 @@ class LeafNode(Node):
         if self.size is not None:
             return self.size
         if self.length is None:
-            return end - pos
+            return end - pos - self.spec.leave
         length = max(0, run.number(self.length))
         return min(length, max(0, end - pos)) if self.at_most else length
 
     def decode(self, run: Run, pos: int, end: int) -> tuple[Any, int]:
         length = self._length(run, pos, end)
-        if pos + length > end:
-            raise self._short(run, pos, end, length)
+        if length < 0 or pos + length > end:
+            raise self._short(run, pos, end, max(length, self.spec.leave))
         value = self.unpack(run.data[pos : pos + length])
         if run.recorder is not None:
             run.recorder.leaf(self.spec, self.kind, pos, length, value)

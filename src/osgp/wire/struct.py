@@ -20,6 +20,7 @@ from osgp.wire import fields
 from osgp.wire.bits import BitField
 from osgp.wire.context import EMPTY, Context
 from osgp.wire.fields import Field, Spec
+from osgp.wire.kinds import BitsKind
 
 __all__ = ["About", "Struct"]
 
@@ -93,6 +94,8 @@ class StructMeta(type):
             spec = value._spec
             spec.name = key
             spec.orig = spec.orig or key.upper()
+            if isinstance(spec.kind, BitsKind) and isinstance(spec.default, int):
+                spec.default = spec.kind.bits(spec.default)
             specs[key] = spec
             declared[key] = value
         namespace["__slots__"] = (*own, *namespace.get("__slots__", ()))
