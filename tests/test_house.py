@@ -27,6 +27,7 @@ FLOOR = {
     "tables": 1,
     "c1218": 1,
     "mep": 1,
+    "lon": 1,
     "node": 2,
     "ports": 3,
     "sim": 3,
@@ -43,6 +44,7 @@ SEES = {
     "tables": {"wire"},
     "c1218": {"wire", "tables"},
     "mep": {"wire", "crypto", "tables", "c1218"},
+    "lon": {"wire", "crypto"},
 }
 # ... and beside itself, on the same floor, only these: a simulated meter is served on a line, a command starts the
 # web pages and the benches.
