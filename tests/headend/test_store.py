@@ -6,7 +6,8 @@ import dataclasses
 import datetime as dt
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +336,84 @@ def test_two_writers_on_one_file_lose_nothing(tmp_path: Path) -> None:
         for name in ("shared", "a", "b"):
             assert [each.value for each in store.readings(name)] == list(range(30))
             assert (store.profile(name).values == profile_of(49).values).all()
+
+
+# --- opened by several at once
+
+
+def _open_and_call_before(path: Path, statement: int, other: Callable[[], None]) -> int:
+    """Open the store and call ``other`` before a statement of the opening; returns how many statements there were."""
+    connect, count = sqlite3.connect, 0
+
+    def started(_sql: str) -> None:
+        nonlocal count
+        count += 1
+        if count == statement + 1:
+            other()
+
+    def watched(*args: Any, **named: Any) -> sqlite3.Connection:
+        patch.undo()  # the opening only, not what ``other`` opens
+        connection: sqlite3.Connection = connect(*args, **named)
+        connection.set_trace_callback(started)
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", watched)
+        with Store.open(path) as store:
+            assert store.check() == []
+            store.add_device("house", "image:x")
+    return count
+
+
+def test_a_store_that_another_makes_meanwhile_is_no_strange_database(tmp_path: Path) -> None:
+    """Whichever statement of the opening the other comes before, it has made the store then or has waited in vain."""
+    statements = _open_and_call_before(tmp_path / "alone.sqlite", -1, lambda: None)
+    assert statements > 20
+    outcomes: list[str] = []
+
+    def other() -> None:
+        try:
+            with Store.open(path, busy_s=0.01) as store:
+                store.add_device("barn", "image:y")
+            outcomes.append("made")
+        except BaseException as error:  # a trace callback swallows it
+            outcomes.append(str(error).removeprefix(f"{path} "))
+
+    for statement in range(statements):
+        path = tmp_path / f"{statement}.sqlite"
+        _open_and_call_before(path, statement, other)
+    assert len(outcomes) == statements
+    assert set(outcomes) == {"made", "is locked by another program"}
+
+
+def test_the_switch_to_wal_waits_for_a_writer(tmp_path: Path) -> None:
+    """Between the schema and WAL, another process may write: SQLite alone would not wait for it here."""
+    path = tmp_path / "store.sqlite"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    migrate(writer, "s")
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"):
+        Store.open(path, busy_s=0.05)
+    ends = threading.Timer(0.2, writer.execute, ("COMMIT",))
+    ends.start()
+    with Store.open(path) as store, store.reading() as session:
+        assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    ends.join()
+    writer.close()
+
+
+def test_many_open_one_new_file_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def work(name: str) -> int:
+        together.wait()
+        with Store.open(path) as store:
+            return store.add_device(name, "image:x")
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        for number in range(20):
+            path = tmp_path / f"{number}.sqlite"
+            assert sorted(pool.map(work, "abcdefgh")) == list(range(1, 9))
 
 
 # --- visits and the fleet

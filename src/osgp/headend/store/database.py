@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,9 @@ __all__ = ["Store"]
 
 _BUSY_S = 30.0
 """How long a writer waits for another one. A step is written in milliseconds, so this is a lock that nobody will release."""
+
+_SWITCH_S = 0.005
+"""How long to pause before WAL is tried again while another process switches."""
 
 
 class Store(queries.Queries):
@@ -203,11 +207,24 @@ def _prepare(path: Path, busy_s: float) -> None:
     try:
         connection.execute(f"PRAGMA busy_timeout = {int(busy_s * 1000)}")
         migrate(connection, str(path))
-        # Two processes that switch at the same moment: the second finds it done. It stays with the file.
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection, busy_s)
     finally:
         connection.close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection, busy_s: float) -> None:
+    """Readers beside a writer. It stays with the file, so that all but the first find it done."""
+    deadline = time.monotonic() + busy_s
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite asks for this lock while it holds another, and then does not wait as it does for a transaction: another
+            # process that switches or writes at this moment is an error at once. We wait in its place.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(_SWITCH_S)
 
 
 def _engine(path: Path, busy_s: float) -> Engine:

@@ -60,7 +60,14 @@ def migrate(connection: sqlite3.Connection, place: str, *, upto: int | None = No
     """
     steps = schema_steps()
     newest = len(steps)
-    if _version(connection, place, newest) >= (newest if upto is None else upto):
+    # One transaction, as its questions are only answered alike inside one: a process that makes the store meanwhile is
+    # seen either before or after it has done so, and not as a stranger that has tables and no mark.
+    connection.execute("BEGIN")
+    try:
+        version = _version(connection, place, newest)
+    finally:
+        _roll_back(connection)
+    if version >= (newest if upto is None else upto):
         return 0
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -74,13 +81,19 @@ def migrate(connection: sqlite3.Connection, place: str, *, upto: int | None = No
             connection.execute(f"PRAGMA user_version = {todo[-1].number}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     except BaseException:
-        connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
     connection.execute("COMMIT")
     return len(todo)
 
 
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:  # after some errors (a full disk) SQLite has rolled back by itself
+        connection.execute("ROLLBACK")
+
+
 def _version(connection: sqlite3.Connection, place: str, newest: int) -> int:
+    """The last step applied. Call it in a transaction. Raises StoreError for a file that is no store or is newer."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
