@@ -1,0 +1,123 @@
+"""Takes keys out of frames, so that captures, traces and explanations can be shown.
+
+Network management carries authentication keys in clear (``spec/iso14908-1.md`` 5.5, 5.7), and so does the alternate key of
+the enhanced proxy (6.4). They are replaced by as many bytes 2A: lengths and offsets stay. Masked are the key of *update domain*
+(63) and of the answer to *query domain* (2A), the increments of *update key* (65), the key of open media authentication in
+*report key* and *update key* (20 09, 60 0A), the alternate key, and all of these inside a proxied or router-escaped message.
+
+What cannot be recognised by a frame alone is not masked: reading and writing memory at an address where another maker's node
+keeps its domain table (our own never lets it be read, see ``memory``), and the commands of the second security generation. A
+response is recognised by code and length, since its request is not at hand: a foreign one of the same shape is masked, too.
+"""
+
+from __future__ import annotations
+
+from osgp.lon.apdu import PROXY
+from osgp.lon.ltep import Ltep
+from osgp.lon.nm import DomainResponse, UpdateDomain, UpdateKey
+from osgp.lon.nm_expanded import KeyResponse, UpdateOpenMediaKey
+from osgp.lon.npdu import Npdu, PduType
+from osgp.lon.tpdu import VERSIONS, Spdu, SpduType, Tpdu
+from osgp.wire import Struct, layout_of
+from osgp.wire.errors import DecodeError
+
+__all__ = ["MASK", "redacted", "redacted_apdu"]
+
+MASK = 0x2A
+"""What stands in place of a key's bytes (project choice)."""
+_CRC_SIZE = 2
+_ROUTER_ESCAPE = 0x7E
+_MOST_NESTED = 16
+"""Proxied messages inside proxied messages that are looked into; what is deeper is masked as a whole (project choice)."""
+
+
+def _place(struct: type[Struct], path: str) -> slice:
+    span = layout_of(struct).span(path)
+    return slice(span.offset, span.offset + span.size)
+
+
+_REQUESTS: dict[bytes, slice] = {
+    b"\x63": _place(UpdateDomain, "entry.key"),
+    b"\x65": _place(UpdateKey, "key"),
+    b"\x60\x0a": _place(UpdateOpenMediaKey, "key"),
+}
+_RESPONSES: dict[bytes, slice] = {
+    b"\x2a": _place(DomainResponse, "entry.key"),
+    b"\x20\x09": _place(KeyResponse, "key"),
+}
+
+
+def _mask(out: bytearray, start: int, stop: int) -> None:
+    stop = min(stop, len(out))
+    if start < stop:
+        out[start:stop] = bytes((MASK,)) * (stop - start)
+
+
+def _mask_proxied(out: bytearray, pos: int) -> int:
+    """Mask an alternate key; where the target's message begins."""
+    tree = layout_of(Ltep).explain(bytes(out[pos:]))
+    inner = end = len(out)
+    reached = pos
+    for _, node in tree.walk():
+        if node.doc.startswith("secret"):
+            _mask(out, pos + node.offset, pos + node.offset + node.size)
+        if node is not tree:
+            reached = max(reached, pos + node.offset + node.size)
+        if node.name == "apdu":
+            inner = pos + node.offset
+    if tree.error:
+        _mask(out, reached, end)  # cut off: what follows may be the beginning of a key
+    return inner
+
+
+def _mask_apdu(out: bytearray, pos: int, response: bool) -> None:
+    for _ in range(_MOST_NESTED):
+        if pos >= len(out):
+            return
+        code = out[pos]
+        if response or code not in (PROXY, _ROUTER_ESCAPE):
+            break
+        pos = pos + 1 if code == _ROUTER_ESCAPE else _mask_proxied(out, pos)
+    else:
+        _mask(out, pos, len(out))
+        return
+    for head, place in (_RESPONSES if response else _REQUESTS).items():
+        longest = place.stop + _CRC_SIZE
+        if out.startswith(head, pos) and not (response and len(out) - pos > longest):
+            _mask(out, pos + place.start, pos + place.stop)
+
+
+def redacted_apdu(apdu: bytes, response: bool) -> bytes:
+    """The APDU without keys, of the same length. ``response``: it is the response to a request, which its code does not say."""
+    out = bytearray(apdu)
+    _mask_apdu(out, 0, response)
+    return bytes(out)
+
+
+def redacted(lpdu: bytes) -> bytes:
+    """The frame without keys, of the same length; a CRC behind it is the caller's to calculate anew.
+
+    Any bytes are taken: what is no frame holds no key in a place that could be known, and comes back as it is.
+    """
+    try:
+        npdu = Npdu.decode(lpdu[1:])
+    except DecodeError:
+        return bytes(lpdu)
+    response = False
+    apdu = npdu.pdu
+    kind = npdu.control.pdu_type
+    if kind == PduType.AUTHPDU:
+        return bytes(lpdu)
+    if kind in (PduType.TPDU, PduType.SPDU):
+        try:
+            if kind == PduType.SPDU:
+                spdu = Spdu.decode(apdu, VERSIONS[npdu.control.version])
+                response = spdu.header.type == SpduType.RESPONSE
+                apdu = spdu.apdu
+            else:
+                apdu = Tpdu.decode(apdu, VERSIONS[npdu.control.version]).apdu
+        except DecodeError:
+            return bytes(lpdu)
+    out = bytearray(lpdu)
+    _mask_apdu(out, len(out) - len(apdu), response)
+    return bytes(out)
