@@ -111,5 +111,7 @@ def parse_domain(text: str) -> bytes:
     except ValueError as error:
         raise ConfigError(f"{text!r} is no domain", hint="hex digits, such as 49 or 4F5347") from error
     if len(domain) not in (0, 1, 3, 6):
-        raise ConfigError(f"a domain has 0, 1, 3 or 6 bytes, not {len(domain)}", hint="hex digits, such as 49 or 4F5347")
+        raise ConfigError(
+            f"a domain has 0, 1, 3 or 6 bytes, not {len(domain)}", hint="hex digits, such as 49 or 4F5347"
+        )
     return domain

@@ -85,7 +85,9 @@ class NvHeader(Bits, size=2):
     """First two bytes of a network variable message."""
 
     selector: int = bit(0, 14, orig="NV_SELECTOR", doc="which variables are bound together")
-    direction: int = bit(14, orig="NV_DIR", values={0: "update of an input, or a poll's response", 1: "poll of an output"})
+    direction: int = bit(
+        14, orig="NV_DIR", values={0: "update of an input, or a poll's response", 1: "poll of an output"}
+    )
     variable: int = bit(15, orig="NV", doc="always 1")
 
 

@@ -35,16 +35,17 @@ ADDRESSES = 15
 class Membership(NamedTuple):
     """A node's place in a domain: what the network layer compares."""
 
-    index: int
+    domain_index: int
     domain: bytes
     subnet: int
     node: int
     key: bytes
     authentication: int
     enhanced: bool
+    clone: bool
 
     def __repr__(self) -> str:
-        return f"Membership({self.index}, domain={self.domain.hex() or 'empty'}, {self.subnet}/{self.node})"
+        return f"Membership({self.domain_index}, domain={self.domain.hex() or 'empty'}, {self.subnet}/{self.node})"
 
 
 class GroupMembership(NamedTuple):
@@ -137,6 +138,7 @@ class Configuration:
                     entry.key,
                     entry.flags.authentication,
                     bool(entry.flags.enhanced),
+                    not entry.node.not_clone,
                 )
                 for index, entry in enumerate(self.domains)
                 if entry.in_use

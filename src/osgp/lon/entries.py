@@ -86,14 +86,18 @@ class DomainEntry(
 class AddressKind(Bits, size=1):
     """First byte of an address entry: a group with its size, or the kind of address."""
 
-    kind: int = bit(0, 7, orig="TYPE_OR_SIZE", doc="group: its size; else 0 unused, 1 subnet/node, 2 unique node ID, 3 broadcast")  # fmt: skip
+    kind: int = bit(
+        0, 7, orig="TYPE_OR_SIZE", doc="group: its size; else 0 unused, 1 subnet/node, 2 unique node ID, 3 broadcast"
+    )
     group: int = bit(7, orig="GROUP", doc="a group address")
 
 
 class AddressPlace(Bits, size=1):
     """Second byte of an address entry."""
 
-    number: int = bit(0, 7, orig="MEMBER_NODE_BACKLOG", doc="group: own member number; subnet/node: node; broadcast: backlog")  # fmt: skip
+    number: int = bit(
+        0, 7, orig="MEMBER_NODE_BACKLOG", doc="group: own member number; subnet/node: node; broadcast: backlog"
+    )
     domain_index: int = bit(7, orig="DOMAIN", doc="entry of the domain table")
 
 
@@ -121,7 +125,7 @@ class AddressEntry(
     retry: Retry = f.bits(Retry, default=0)
     timers: Timers = f.bits(Timers, default=0)
     number: int = f.u8(default=0, doc="group, or subnet")
-    unique_node_id: bytes | None = f.binary(6, when=kind == 2)
+    unique_node_id: bytes | None = f.binary(6, default=None, when=kind == 2)
 
 
 class NvEntrySelector(Bits, size=2):
@@ -157,8 +161,12 @@ class AliasEntry(
 
     selector: NvEntrySelector = f.bits(NvEntrySelector, default=0x3FFF)
     flags: NvEntryFlags = f.bits(NvEntryFlags, default=0x0F)
-    primary: int = f.u8(default=0xFF, doc="index of the variable; FF: the two bytes behind say it, or the alias is unused")
-    primary_wide: int | None = f.u16(optional=True, doc="index of the variable where the byte in front is FF")
+    primary: int = f.u8(
+        default=0xFF, doc="index of the variable; FF: the two bytes behind say it, or the alias is unused"
+    )
+    primary_wide: int | None = f.u16(
+        default=None, optional=True, doc="index of the variable where the byte in front is FF"
+    )
 
 
 class NodeState(OpenEnum):
@@ -173,7 +181,9 @@ class NodeState(OpenEnum):
 class NodeStateByte(Bits, size=1):
     """State byte of the read-only block and of query status."""
 
-    state: int = bit(0, 3, orig="STATE", values={2: "unconfigured", 3: "no application", 4: "configured", 6: "hard offline"})  # fmt: skip
+    state: int = bit(
+        0, 3, orig="STATE", values={2: "unconfigured", 3: "no application", 4: "configured", 6: "hard offline"}
+    )
     soft_offline: int = bit(3, orig="SOFT_OFFLINE", doc="the application is stopped until told otherwise")
     bypass: int = bit(7, orig="BYPASS")
 
@@ -196,7 +206,9 @@ class LastByte(Bits, size=1):
     """Last byte of the configuration block."""
 
     preemption_timer: int = bit(0, 3, orig="PREEMPT_TIMEOUT")
-    management_authentication: int = bit(3, orig="NM_AUTH", doc="network management must be authenticated once configured")
+    management_authentication: int = bit(
+        3, orig="NM_AUTH", doc="network management must be authenticated once configured"
+    )
     non_group_timer: int = bit(4, 4, orig="NON_GROUP_TIMER", doc="code of the receive timer of all but group messages")
 
 
@@ -221,7 +233,11 @@ class ConfigurationBlock(
 
 
 class ReadOnlyBlock(
-    Struct, byte_order="big", floor="lon", source="ISO/IEC 14908-1; spec/iso14908-1.md 5.8 (beginning only)", status="verified"
+    Struct,
+    byte_order="big",
+    floor="lon",
+    source="ISO/IEC 14908-1; spec/iso14908-1.md 5.8 (beginning only)",
+    status="verified",
 ):
     """What a node is; memory mode 1 reads it. Declared as far as the sources describe it (29 of 47 bytes)."""
 

@@ -19,7 +19,6 @@ __all__ = [
     "ServicePinReceived",
     "TransactionCompleted",
     "TransactionFailed",
-    "VariablePolled",
     "VariableUpdated",
     "Winked",
 ]
@@ -65,12 +64,17 @@ class TransactionCompleted(NamedTuple):
 
 
 class TransactionFailed(NamedTuple):
-    """Transaction ``handle`` ended without all its answers; ``missing``: members of the group that did not answer."""
+    """Transaction ``handle`` ended without all its answers.
+
+    ``missing``: members of the group that did not answer. ``hop``: of a chain, the node that gave up: 1 the first hop, 0 unknown
+    (the first hop did not answer itself, or the count it told fits no such chain).
+    """
 
     handle: int
     reason: str
     attempts: int = 1
     missing: tuple[int, ...] = ()
+    hop: int = 0
 
 
 class ServicePinReceived(NamedTuple):
@@ -100,17 +104,9 @@ class NodeReset(NamedTuple):
 class VariableUpdated(NamedTuple):
     """A network variable took a new value from the network."""
 
-    index: int
+    variable: int
     value: bytes
     source: SubnetNode | None = None
-
-
-class VariablePolled(NamedTuple):
-    """A poll of ``handle`` brought the value of a remote variable."""
-
-    handle: int
-    selector: int
-    value: bytes
 
 
 Event = (
@@ -124,5 +120,4 @@ Event = (
     | ModeChanged
     | NodeReset
     | VariableUpdated
-    | VariablePolled
 )

@@ -7,7 +7,6 @@ list names those after it, so its count says how many nodes still follow this on
 
 from __future__ import annotations
 
-
 from osgp.wire import Bits, OpenEnum, Struct, any_of, bit, negate
 from osgp.wire import fields as f
 
@@ -71,7 +70,9 @@ class LtepHeader(Bits, size=1):
     uniform_by_source: int = bit(4, orig="UNIFORM_BY_SRC", doc="addresses without subnet: that of the packet's source")
     all_agents: int = bit(5, orig="ALL_AGENTS", doc="every repeater also delivers the target's message itself")
     long_timer: int = bit(6, orig="LONG_TIMER", doc="the hops' transmit timers are those of the long row")
-    uniform_by_destination: int = bit(7, orig="UNIFORM_BY_DEST", doc="addresses without subnet: that of the reading node")
+    uniform_by_destination: int = bit(
+        7, orig="UNIFORM_BY_DEST", doc="addresses without subnet: that of the reading node"
+    )
 
 
 class ShortHop(Bits, size=1):
@@ -101,10 +102,28 @@ class TargetControl(Bits, size=2):
 
     timer: int = bit(0, 4, orig="TIMER", doc="code of the transmit timer")
     retry: int = bit(4, 4, orig="RETRY", doc="transmissions after the first")
-    mode: int = bit(8, 2, orig="MODE", values={0: "normal", 1: "zero-cross synchronised", 2: "alternate key", 3: "attenuated"})  # fmt: skip
-    service: int = bit(10, 2, orig="SERVICE", values={0: "acknowledged", 1: "repeated", 2: "unacknowledged", 3: "request"})  # fmt: skip
+    mode: int = bit(
+        8, 2, orig="MODE", values={0: "normal", 1: "zero-cross synchronised", 2: "alternate key", 3: "attenuated"}
+    )
+    service: int = bit(
+        10, 2, orig="SERVICE", values={0: "acknowledged", 1: "repeated", 2: "unacknowledged", 3: "request"}
+    )
     alternate_path: int = bit(12, orig="PATH", doc="all transmissions to the target on the alternate path")
-    target_type: int = bit(13, 3, orig="TARGET_TYPE", values={0: "group", 1: "subnet/node", 2: "unique node ID", 3: "broadcast", 4: "group, compact", 5: "subnet/node, source's subnet", 6: "unique node ID, compact", 7: "subnet/node, agent's subnet"})  # fmt: skip
+    target_type: int = bit(
+        13,
+        3,
+        orig="TARGET_TYPE",
+        values={
+            0: "group",
+            1: "subnet/node",
+            2: "unique node ID",
+            3: "broadcast",
+            4: "group, compact",
+            5: "subnet/node, source's subnet",
+            6: "unique node ID, compact",
+            7: "subnet/node, agent's subnet",
+        },
+    )
 
 
 class AlternateKeyKind(Bits, size=1):
@@ -125,39 +144,45 @@ class AlternateKey(
         return f"AlternateKey(kind={self.kind!r}, delta=(hidden))"
 
 
-class Ltep(
-    Struct, byte_order="big", floor="lon", source="enhanced proxy; spec/iso14908-1.md 6.2", status="verified"
-):
+class Ltep(Struct, byte_order="big", floor="lon", source="enhanced proxy; spec/iso14908-1.md 6.2", status="verified"):
     """An enhanced proxy message, code 4D included."""
 
     code: int = f.u8(default=0x4D, doc="enhanced proxy message")
     header: LtepHeader = f.bits(LtepHeader, default=0)
     long_hops: list[LongHop] | None = f.bits(
         LongHop,
+        default=None,
         count=header.count,
         when=negate(any_of(header.uniform_by_source, header.uniform_by_destination)),
         doc="the nodes after this one, the agent last",
     )
     short_hops: list[ShortHop] | None = f.bits(
         ShortHop,
+        default=None,
         count=header.count,
         when=any_of(header.uniform_by_source, header.uniform_by_destination),
         doc="the nodes after this one, the agent last",
     )
-    transmit: TransmitControl | None = f.bits(TransmitControl, when=header.count > 0, orig="TXCTRL")
+    transmit: TransmitControl | None = f.bits(TransmitControl, default=None, when=header.count > 0, orig="TXCTRL")
     control: TargetControl = f.bits(TargetControl, default=0, orig="SICB")
-    alternate_key: AlternateKey | None = f.record(AlternateKey, when=control.mode == 2)
+    alternate_key: AlternateKey | None = f.record(AlternateKey, default=None, when=control.mode == 2)
     target_subnet: int | None = f.u8(
-        when=any_of(control.target_type == 1, control.target_type == 2, control.target_type == 3)
+        default=None, when=any_of(control.target_type == 1, control.target_type == 2, control.target_type == 3)
     )
-    target_group: int | None = f.u8(when=any_of(control.target_type == 0, control.target_type == 4))
-    target_size: int | None = f.u8(when=control.target_type == 0, doc="size of a send address: answers expected, and one")
-    target_backlog: int | None = f.u8(when=control.target_type == 3, doc="answers expected of a broadcast; 0 means 15")
+    target_group: int | None = f.u8(default=None, when=any_of(control.target_type == 0, control.target_type == 4))
+    target_size: int | None = f.u8(
+        default=None, when=control.target_type == 0, doc="size of a send address: answers expected, and one"
+    )
+    target_backlog: int | None = f.u8(
+        default=None, when=control.target_type == 3, doc="answers expected of a broadcast; 0 means 15"
+    )
     target_node: int | None = f.u8(
-        when=any_of(control.target_type == 1, control.target_type == 5, control.target_type == 7), doc="bit 7 is ignored"
+        default=None,
+        when=any_of(control.target_type == 1, control.target_type == 5, control.target_type == 7),
+        doc="bit 7 is ignored",
     )
     target_unique_node_id: bytes | None = f.binary(
-        6, when=any_of(control.target_type == 2, control.target_type == 6)
+        6, default=None, when=any_of(control.target_type == 2, control.target_type == 6)
     )
     apdu: bytes = f.binary(doc="the target's APDU")
 
@@ -168,4 +193,6 @@ class LtepFailure(
     """The response of a chain that broke."""
 
     code: int = f.u8(default=0x4C, doc="enhanced proxy failed")
-    remaining: int = f.u8(doc="addresses that the node which gave up had received: 0 the agent; an older stack counts one less")
+    remaining: int = f.u8(
+        doc="addresses that the node which gave up had received: 0 the agent; an older stack counts one less"
+    )

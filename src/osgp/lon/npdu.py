@@ -50,10 +50,26 @@ class PduType(OpenEnum):
 class NetworkControl(Bits, size=1):
     """First byte of the NPDU."""
 
-    domain_length: int = bit(0, 2, orig="DOMAIN_LENGTH", doc="code of the domain's length", values={0: "0 bytes", 1: "1 byte", 2: "3 bytes", 3: "6 bytes"})  # fmt: skip
-    address_format: int = bit(2, 2, orig="ADDR_FMT", doc="how the destination is said", values={0: "broadcast", 1: "multicast", 2: "subnet/node or group answer", 3: "unique node ID"})  # fmt: skip
-    pdu_type: int = bit(4, 2, orig="PDU_TYPE", doc="what is enclosed", values={0: "TPDU", 1: "SPDU", 2: "AuthPDU", 3: "APDU"})  # fmt: skip
-    version: int = bit(6, 2, orig="VERSION", doc="protocol version", values={0: "legacy", 1: "encapsulated IP", 2: "enhanced mode"})  # fmt: skip
+    domain_length: int = bit(
+        0,
+        2,
+        orig="DOMAIN_LENGTH",
+        doc="code of the domain's length",
+        values={0: "0 bytes", 1: "1 byte", 2: "3 bytes", 3: "6 bytes"},
+    )
+    address_format: int = bit(
+        2,
+        2,
+        orig="ADDR_FMT",
+        doc="how the destination is said",
+        values={0: "broadcast", 1: "multicast", 2: "subnet/node or group answer", 3: "unique node ID"},
+    )
+    pdu_type: int = bit(
+        4, 2, orig="PDU_TYPE", doc="what is enclosed", values={0: "TPDU", 1: "SPDU", 2: "AuthPDU", 3: "APDU"}
+    )
+    version: int = bit(
+        6, 2, orig="VERSION", doc="protocol version", values={0: "legacy", 1: "encapsulated IP", 2: "enhanced mode"}
+    )
 
 
 class NodeByte(Bits, size=1):
@@ -63,24 +79,31 @@ class NodeByte(Bits, size=1):
     selector: int = bit(7, orig="SELECTOR", doc="source: 0 only in answers of a group's member (format 2b)")
 
 
-class Npdu(Struct, byte_order="big", floor="lon", source="ISO/IEC 14908-1; spec/iso14908-1.md 2.1, 2.2", status="verified"):
+class Npdu(
+    Struct, byte_order="big", floor="lon", source="ISO/IEC 14908-1; spec/iso14908-1.md 2.1, 2.2", status="verified"
+):
     """The network layer's header and what it encloses."""
 
     control: NetworkControl = f.bits(NetworkControl, default=0)
     source_subnet: int = f.u8(default=0, doc="1..255; 0 the sender has none")
     source_node: NodeByte = f.bits(NodeByte, default=0x80)
     destination_subnet: int | None = f.u8(
-        when=control.address_format != 1, doc="0: the whole domain (broadcast) or everywhere (unique node ID)"
+        default=None,
+        when=control.address_format != 1,
+        doc="0: the whole domain (broadcast) or everywhere (unique node ID)",
     )
-    destination_node: NodeByte | None = f.bits(NodeByte, when=control.address_format == 2)
+    destination_node: NodeByte | None = f.bits(NodeByte, default=None, when=control.address_format == 2)
     group: int | None = f.u8(
+        default=None,
         when=any_of(control.address_format == 1, all_of(control.address_format == 2, source_node.selector == 0)),
         doc="destination group, or the group whose message is answered",
     )
     member: int | None = f.u8(
-        when=all_of(control.address_format == 2, source_node.selector == 0), doc="the answering member, 0..63"
+        default=None,
+        when=all_of(control.address_format == 2, source_node.selector == 0),
+        doc="the answering member, 0..63",
     )
-    unique_node_id: bytes | None = f.binary(6, when=control.address_format == 3)
+    unique_node_id: bytes | None = f.binary(6, default=None, when=control.address_format == 3)
     domain: bytes = f.binary(
         control.domain_length * (control.domain_length + 1) // 2, default=b"", doc="the domain's identifier"
     )

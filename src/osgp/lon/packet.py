@@ -11,10 +11,12 @@ __all__ = ["Packet", "packet_of"]
 
 
 class Packet(NamedTuple):
-    """A frame between the link, or a carrier, and the network layer."""
+    """A frame between the link, or a carrier, and the network layer. ``mode``: how a power line is to send it (``ltep.Mode``:
+    1 synchronised to the mains, 3 attenuated); lines that cannot do so send it as any other."""
 
     header: LinkHeader
     npdu: Npdu
+    mode: int = 0
 
     def lpdu(self) -> bytes:
         """The frame without CRC. Raises BadValue for fields that do not fit each other."""

@@ -68,10 +68,11 @@ class Tpdu(Struct, byte_order="big", floor="lon", source="ISO/IEC 14908-1; spec/
     """Transport layer."""
 
     header: TpduHeader = f.bits(TpduHeader, default=0)
-    transaction_low: int | None = f.u8(when=env.version == 2, doc="bits 7..0 of the transaction number")
-    list_length: int | None = f.u8(when=any_of(header.type == 4, header.type == 5), unit="byte", most=8)
+    transaction_low: int | None = f.u8(default=None, when=env.version == 2, doc="bits 7..0 of the transaction number")
     member_list: bytes | None = f.binary(
-        list_length,  # type: ignore[has-type]  # declared in the line above
+        default=None,
+        prefix=1,
+        most=8,
         when=any_of(header.type == 4, header.type == 5),
         doc="member m: bit m % 8, least significant first, of byte m // 8; 1 = its answer is in",
     )
@@ -82,10 +83,11 @@ class Spdu(Struct, byte_order="big", floor="lon", source="ISO/IEC 14908-1; spec/
     """Session layer."""
 
     header: SpduHeader = f.bits(SpduHeader, default=0)
-    transaction_low: int | None = f.u8(when=env.version == 2, doc="bits 7..0 of the transaction number")
-    list_length: int | None = f.u8(when=any_of(header.type == 4, header.type == 5), unit="byte", most=8)
+    transaction_low: int | None = f.u8(default=None, when=env.version == 2, doc="bits 7..0 of the transaction number")
     member_list: bytes | None = f.binary(
-        list_length,  # type: ignore[has-type]  # declared in the line above
+        default=None,
+        prefix=1,
+        most=8,
         when=any_of(header.type == 4, header.type == 5),
         doc="member m: bit m % 8, least significant first, of byte m // 8; 1 = its answer is in",
     )
@@ -94,7 +96,9 @@ class Spdu(Struct, byte_order="big", floor="lon", source="ISO/IEC 14908-1; spec/
 
 def members_in(raw: bytes) -> frozenset[int]:
     """The members that a member list marks; those beyond it count as not marked."""
-    return frozenset(8 * place + number for place, octet in enumerate(raw) for number in range(8) if octet >> number & 1)
+    return frozenset(
+        8 * place + number for place, octet in enumerate(raw) for number in range(8) if octet >> number & 1
+    )
 
 
 def member_list(members: frozenset[int] | set[int]) -> bytes:

@@ -1,0 +1,603 @@
+"""Transactions we begin: acknowledged, request/response, repeated; retries, answers, members of a group, challenges.
+
+ISO/IEC 14908-1, transport and session layers; ``spec/iso14908-1.md`` 3.1–3.3, 4.1. One machine for both layers: what a TPDU calls ACKD
+and ACK an SPDU calls REQUEST and RESPONSE, the rules are the same. ``reception`` holds the other direction.
+
+The machine hands packets to ``out``, what happened to ``events`` and, for a transaction that somebody else in this node began (the
+proxy), to its ``Listener``. Time is ``now`` in seconds. One packet in gives at most two out (REMINDER and message).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from osgp.lon import auth
+from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
+from osgp.lon.authpdu import AuthHeader, AuthPdu, AuthType
+from osgp.lon.configuration import Configuration, Membership
+from osgp.lon.events import Event, ResponseReceived, TransactionCompleted, TransactionFailed
+from osgp.lon.headers import MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, TransactionPdu, write_pdu
+from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG, LinkHeader
+from osgp.lon.ltep import Service
+from osgp.lon.network import Arrival, send_packet
+from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, Npdu, PduType
+from osgp.lon.numbers import TransactionNumbers
+from osgp.lon.packet import Packet
+from osgp.lon.tpdu import VERSIONS, member_list
+from osgp.wire.errors import LocalProtocolError
+
+__all__ = ["DEFAULTS", "Listener", "Nested", "Options", "Transaction", "Transport"]
+
+QUIET_S = 2.0
+"""Seconds of silence after a power-up, so that peers forget old transaction numbers (open stack)."""
+QUEUE = 64
+"""Transactions of one class that may wait for their turn (project choice)."""
+BROADCAST_BACKLOG = 15
+"""Delta backlog of a broadcast that names none."""
+MAX_MEMBER = 63
+
+_PRIORITY = LinkHeader.fields["priority"].mask
+_ALTERNATE = LinkHeader.fields["alternate_path"].mask
+_ACKD, _REPEATED, _UNACKD, _REQUEST = (
+    int(each) for each in (Service.ACKD, Service.UNACKD_RPT, Service.UNACKD, Service.REQUEST)
+)
+_FORMATS = {
+    SubnetNode: AddressFormat.SUBNET_NODE,
+    Group: AddressFormat.MULTICAST,
+    Broadcast: AddressFormat.BROADCAST,
+    UniqueNodeId: AddressFormat.UNIQUE_NODE_ID,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a message is sent.
+
+    ``domain_index``: entry of our domain table. ``flex_domain``: another domain instead, of which we are no member: the source is
+    then 0/0. ``timer_s``: transmit timer, or repeat timer of the repeated service. ``alternate_path``: None as the standard has it
+    (the last two transmissions), else all transmissions on that path. ``max_responses``: of a broadcast request; with more than one
+    it ends when as many nodes have answered or the retries are over, and fails only without any (project choice: both open
+    stacks end at the first). ``mode``: how a power line is to send it (``ltep.Mode``).
+    """
+
+    domain_index: int = 0
+    flex_domain: bytes | None = None
+    priority: bool = False
+    authenticated: bool = False
+    retry: int = 3
+    timer_s: float = 0.384
+    alternate_path: bool | None = None
+    enhanced: bool = False
+    max_responses: int = 1
+    mode: int = 0
+
+
+DEFAULTS = Options()
+
+
+class Listener(Protocol):
+    """Who is told of a transaction instead of the application."""
+
+    def answered(self, transaction: Transaction, source: SubnetNode, apdu: bytes, now: float) -> None: ...
+    def ended(self, transaction: Transaction, complete: bool, now: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """What the proxy adds: the upstream transaction's number, a longer last wait, an alternate key (digest 6.3, 6.7)."""
+
+    listener: Listener
+    transaction: int | None = None
+    extra_wait_s: float = 0.0
+    key_delta: bytes | None = field(default=None, repr=False)
+
+
+class Transaction:
+    """One message of ours until all its answers are in, or nobody waits for them any more."""
+
+    __slots__ = (
+        "answered",
+        "apdu",
+        "attempts",
+        "deadline",
+        "destination",
+        "domain",
+        "expected",
+        "handle",
+        "key",
+        "last",
+        "left",
+        "membership",
+        "nested",
+        "number",
+        "options",
+        "restarts",
+        "service",
+        "version",
+    )
+
+    def __init__(
+        self,
+        handle: int,
+        service: int,
+        destination: Destination,
+        apdu: bytes,
+        options: Options,
+        membership: Membership | None,
+        domain: bytes,
+        nested: Nested | None,
+    ) -> None:
+        self.handle = handle
+        self.service = service
+        self.destination = destination
+        self.apdu = apdu
+        self.options = options
+        self.membership = membership
+        self.domain = domain
+        self.nested = nested
+        self.version = ENHANCED if options.enhanced else LEGACY
+        self.number = 0
+        self.key: tuple[object, ...] = ()
+        self.attempts = 0
+        self.left = options.retry
+        self.expected = 1
+        self.answered: set[object] | None = None
+        self.last: Npdu | None = None
+        self.restarts = 0
+        self.deadline: float | None = None
+
+    @property
+    def session(self) -> bool:
+        """Whether it is an SPDU."""
+        return self.service == _REQUEST
+
+
+class Transport:
+    """The sending half of transport and session of one node.
+
+    ``concurrent``: transactions of one priority class in progress; the standard's nodes have one. ``quiet_until``: before that
+    moment nothing is sent that has a transaction number.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        out: list[Packet],
+        events: list[Event],
+        *,
+        numbers: TransactionNumbers | None = None,
+        concurrent: int = 1,
+        queue: int = QUEUE,
+        quiet_until: float = 0.0,
+    ) -> None:
+        self.configuration = configuration
+        self.out = out
+        self.events = events
+        self.numbers = numbers or TransactionNumbers()
+        self.concurrent = concurrent
+        self.queue = queue
+        self.quiet_until = quiet_until
+        self._handle = 0
+        self._queues: tuple[deque[Transaction], deque[Transaction]] = (deque(), deque())
+        self._active = [0, 0]
+        self._exact: dict[tuple[object, ...], Transaction] = {}
+        self._general: dict[tuple[object, ...], Transaction] = {}
+        self._busy: set[tuple[bool, object]] = set()
+        self._in_use: dict[tuple[bool, int], int] = {}
+        self._timers: list[tuple[float, int, Transaction]] = []
+        self._retry_at: float | None = None
+
+    # ---- commands --------------------------------------------------------------------------------------------------
+    def start(
+        self,
+        service: int,
+        destination: Destination,
+        apdu: bytes,
+        options: Options,
+        now: float,
+        nested: Nested | None = None,
+    ) -> int:
+        """Send a message; its end comes as an event with the handle returned.
+
+        Raises LocalProtocolError for a message that cannot be sent: none of our domains, nothing or too much to send, too many
+        waiting, a request to nobody.
+        """
+        if not apdu or len(apdu) > MAX_APDU:
+            raise LocalProtocolError(f"an APDU has 1 to {MAX_APDU} bytes, not {len(apdu)}")
+        membership, domain = self._place(options)
+        if options.authenticated and (isinstance(destination, Broadcast) or service == _UNACKD):
+            raise LocalProtocolError(
+                "broadcasts and unacknowledged messages cannot be authenticated",
+                hint="a reply does not name the subnet, and without transaction there is nothing to challenge",
+            )
+        if isinstance(destination, Group) and not destination.size and service in (_ACKD, _REQUEST):
+            raise LocalProtocolError(
+                f"{destination} has no size: nobody knows how many answers to expect",
+                hint="give the number of members (one more if this node is no member)",
+            )
+        self._handle = handle = self._handle + 1
+        if service == _UNACKD:
+            link = (_PRIORITY if options.priority else 0) | (_ALTERNATE if options.alternate_path else 0)
+            version = ENHANCED if options.enhanced or (membership is not None and membership.enhanced) else LEGACY
+            packet = send_packet(membership, domain, destination, PduType.APDU, apdu, link, version)
+            self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
+            self._tell_end(
+                Transaction(handle, service, destination, apdu, options, membership, domain, nested), True, now
+            )
+            return handle
+        waiting = self._queues[options.priority]
+        if len(waiting) >= self.queue:
+            raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
+        waiting.append(Transaction(handle, service, destination, apdu, options, membership, domain, nested))
+        self._pump(options.priority, now)
+        return handle
+
+    def cancel(self, handle: int, now: float) -> bool:
+        """Give up a transaction: it ends as failed. False if it is over already."""
+        for waiting in self._queues:
+            for transaction in waiting:
+                if transaction.handle == handle:
+                    waiting.remove(transaction)
+                    self._tell_end(transaction, False, now, "cancelled")
+                    return True
+        for table in (self._exact, self._general):
+            for transaction in table.values():
+                if transaction.handle == handle:
+                    self._end(transaction, False, now, "cancelled")
+                    return True
+        return False
+
+    def _place(self, options: Options) -> tuple[Membership | None, bytes]:
+        if options.flex_domain is not None:
+            return None, options.flex_domain
+        if self.configuration.configured:
+            for membership in self.configuration.memberships():
+                if membership.domain_index == options.domain_index:
+                    return membership, membership.domain
+        raise LocalProtocolError(
+            f"this node is in no domain {options.domain_index}: it cannot send there",
+            hint="commission it first (update domain), or send on a flex domain",
+        )
+
+    @property
+    def busy(self) -> int:
+        """Transactions in progress or waiting."""
+        return len(self._exact) + len(self._general) + sum(map(len, self._queues))
+
+    def room(self, priority: bool) -> bool:
+        """Whether a further transaction of that class would be taken."""
+        return len(self._queues[priority]) < self.queue
+
+    # ---- beginning -------------------------------------------------------------------------------------------------
+    def _pump(self, priority: bool, now: float) -> None:
+        """Begin what may begin."""
+        waiting = self._queues[priority]
+        if not waiting or now < self.quiet_until:
+            return
+        place = 0
+        while place < len(waiting) and self._active[priority] < self.concurrent:
+            transaction = waiting[place]
+            who = self._who(transaction)
+            if (priority, who) in self._busy:
+                place += 1
+                continue
+            number = self._number(transaction, priority, who, now)
+            if number is None:
+                place += 1
+                continue
+            del waiting[place]
+            self._begin(transaction, number, priority, who, now)
+
+    @staticmethod
+    def _who(transaction: Transaction) -> object:
+        destination = transaction.destination
+        if type(destination) is SubnetNode:
+            return (transaction.domain, destination.subnet, destination.node)
+        if isinstance(destination, Group):
+            return (transaction.domain, "group", destination.group)
+        if isinstance(destination, Broadcast):
+            return (transaction.domain, "subnet", destination.subnet)
+        return destination
+
+    def _number(self, transaction: Transaction, priority: bool, who: object, now: float) -> int | None:
+        nested = transaction.nested
+        if nested is not None and nested.transaction is not None:
+            return None if self._is_taken(transaction, priority, nested.transaction) else nested.transaction
+        most = 4095 if transaction.version == ENHANCED else 15
+        taken = (lambda number: self._is_taken(transaction, priority, number)) if self._active[priority] else None
+        number = self.numbers.allocate(priority, who, taken, now, most)
+        if number is None:
+            self._retry_at = max(self.numbers.free_at(), now + 0.01)
+        return number
+
+    def _is_taken(self, transaction: Transaction, priority: bool, number: int) -> bool:
+        """Whether an answer with this number could be taken for that of another transaction in progress."""
+        if type(transaction.destination) is SubnetNode:
+            return (priority, number) in self._general
+        return (priority, number) in self._in_use
+
+    def _begin(self, transaction: Transaction, number: int, priority: bool, who: object, now: float) -> None:
+        transaction.number = number
+        destination = transaction.destination
+        if isinstance(destination, Group):
+            transaction.expected = max(1, destination.size - 1)
+        elif isinstance(destination, Broadcast):
+            transaction.expected = transaction.options.max_responses
+        if type(destination) is SubnetNode:
+            key: tuple[object, ...] = (priority, number, transaction.domain, destination.subnet, destination.node)
+            self._exact[key] = transaction
+        else:
+            key = (priority, number)
+            self._general[key] = transaction
+        transaction.key = key
+        self._active[priority] += 1
+        self._busy.add((priority, who))
+        used = (priority, number)
+        self._in_use[used] = self._in_use.get(used, 0) + 1
+        self._transmit(transaction, now)
+
+    def _transmit(self, transaction: Transaction, now: float) -> None:
+        """Send (again), and wait."""
+        options = transaction.options
+        repeated = transaction.service == _REPEATED
+        left = transaction.left
+        first = transaction.attempts == 0
+        destination = transaction.destination
+        kind, members, backlog = MESSAGE, None, 1
+        if repeated:
+            kind, backlog = REPEATED, left if first else 0
+        elif isinstance(destination, Group):
+            answered = transaction.answered or set()
+            backlog = transaction.expected - len(answered)
+            if not first:
+                members = member_list({each for each in answered if isinstance(each, int)})
+                if len(members) <= 2:
+                    kind = REMINDER_MESSAGE
+                else:
+                    reminder = write_pdu(
+                        transaction.session,
+                        REMINDER,
+                        transaction.number,
+                        authenticated=options.authenticated,
+                        version=transaction.version,
+                        members=members,
+                    )
+                    self._send(transaction, reminder, 0, left, first)
+                    members = None
+        elif isinstance(destination, Broadcast):
+            backlog = destination.backlog or BROADCAST_BACKLOG
+        pdu = write_pdu(
+            transaction.session,
+            kind,
+            transaction.number,
+            transaction.apdu,
+            authenticated=options.authenticated,
+            version=transaction.version,
+            members=members,
+        )
+        self._send(transaction, pdu, min(backlog, MAX_BACKLOG), left, first)
+        if not first:
+            transaction.left -= 1
+            self.configuration.statistics.count("retries")
+        transaction.attempts += 1
+        self._arm(transaction, now)
+
+    def _send(self, transaction: Transaction, pdu: bytes, backlog: int, left: int, first: bool) -> None:
+        options = transaction.options
+        alternate = options.alternate_path
+        if alternate is None:
+            alternate = transaction.service != _REPEATED and left <= (1 if first else 2)
+        packet = send_packet(
+            transaction.membership,
+            transaction.domain,
+            transaction.destination,
+            PduType.SPDU if transaction.session else PduType.TPDU,
+            pdu,
+            (_PRIORITY if options.priority else 0) | (_ALTERNATE if alternate else 0) | backlog,
+            transaction.version,
+        )
+        transaction.last = packet.npdu
+        self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
+
+    def _arm(self, transaction: Transaction, now: float) -> None:
+        wait = transaction.options.timer_s
+        if transaction.nested is not None and transaction.left == 0 and transaction.options.retry:
+            wait += transaction.nested.extra_wait_s
+        transaction.deadline = deadline = now + wait
+        timers = self._timers
+        heapq.heappush(timers, (deadline, transaction.handle, transaction))
+        if len(timers) > 64 and len(timers) > 4 * (len(self._exact) + len(self._general)):
+            self._timers = [entry for entry in timers if entry[2].deadline == entry[0]]
+            heapq.heapify(self._timers)
+
+    # ---- answers ---------------------------------------------------------------------------------------------------
+    def _find(self, arrival: Arrival, number: int) -> Transaction | None:
+        """The transaction in progress that a packet answers or challenges, by who sent it."""
+        header, npdu, _ = arrival.packet
+        priority = bool(header & _PRIORITY)
+        source_node = int(npdu.source_node) & 0x7F
+        found = self._exact.get((priority, number, npdu.domain, npdu.source_subnet, source_node))
+        if found is not None:
+            return found if npdu.group is None else None
+        found = self._general.get((priority, number))
+        if found is None or (found.domain != npdu.domain and not isinstance(found.destination, UniqueNodeId)):
+            return None
+        destination = found.destination
+        if isinstance(destination, Group):
+            return found if npdu.group == destination.group and (npdu.member or 0) <= MAX_MEMBER else None
+        if npdu.group is not None:
+            return None
+        if (
+            isinstance(destination, Broadcast)
+            and destination.subnet not in (0, npdu.source_subnet)
+            and npdu.source_subnet
+        ):
+            return None
+        return found
+
+    def answer(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> bool:
+        """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late)."""
+        transaction = self._find(arrival, pdu.transaction)
+        if transaction is None or transaction.session != session or transaction.service == _REPEATED:
+            self.configuration.statistics.count("late_acknowledgements")
+            return False
+        npdu = arrival.packet.npdu
+        if transaction.expected > 1 or isinstance(transaction.destination, Group):
+            who: object = npdu.member
+            if not isinstance(transaction.destination, Group):
+                who = (npdu.source_subnet, int(npdu.source_node) & 0x7F, pdu.apdu if not npdu.source_subnet else b"")
+            if transaction.answered is None:
+                transaction.answered = set()
+            if who in transaction.answered:
+                return True
+            transaction.answered.add(who)
+        if session:
+            source = SubnetNode(npdu.source_subnet, int(npdu.source_node) & 0x7F)
+            if transaction.nested is None:
+                self.events.append(ResponseReceived(transaction.handle, source, pdu.apdu))
+            else:
+                transaction.nested.listener.answered(transaction, source, pdu.apdu, now)
+        if transaction.answered is None or len(transaction.answered) >= transaction.expected:
+            self._end(transaction, True, now)
+        elif isinstance(transaction.destination, Group):
+            self._arm(transaction, now)
+        return True
+
+    def challenged(self, arrival: Arrival, challenge: AuthPdu, number: int, now: float) -> bool:
+        """Answer a challenge to a message of ours. False if there is none that fits, or no key."""
+        transaction = self._find(arrival, number)
+        if transaction is None or not transaction.options.authenticated or transaction.last is None:
+            return False
+        header, npdu, _ = arrival.packet
+        group = transaction.destination.group if isinstance(transaction.destination, Group) else None
+        if challenge.header.address_format != _FORMATS[type(transaction.destination)] or challenge.group != group:
+            return False
+        # A peer may ask again for each of our transmissions; more would keep the transaction alive for ever.
+        if transaction.restarts > (transaction.options.retry + 1) * transaction.expected:
+            return False
+        kind = challenge.header.type
+        value = auth.answer(
+            self.configuration,
+            transaction.membership,
+            int(kind == AuthType.OMA_CHALLENGE),
+            challenge.value,
+            transaction.last,
+            transaction.apdu,
+            transaction.nested.key_delta if transaction.nested is not None else None,
+        )
+        if value is None:
+            return False
+        reply = AuthPdu(
+            header=AuthHeader(
+                int(challenge.header), type=AuthType.OMA_REPLY if kind == AuthType.OMA_CHALLENGE else AuthType.REPLY
+            ),
+            transaction_low=challenge.transaction_low,
+            value=value,
+            group=challenge.group,
+        )
+        destination: Destination = SubnetNode(npdu.source_subnet, int(npdu.source_node) & 0x7F)
+        if not int(npdu.source_node) & 0x7F and isinstance(transaction.destination, UniqueNodeId):
+            destination = transaction.destination
+        version = npdu.control.version
+        self.out.append(
+            send_packet(
+                transaction.membership,
+                transaction.domain,
+                destination,
+                PduType.AUTHPDU,
+                reply.encode(VERSIONS[version]),
+                int(header) & (_PRIORITY | _ALTERNATE),
+                version,
+            )
+        )
+        transaction.restarts += 1
+        self._arm(transaction, now)
+        return True
+
+    # ---- ends ------------------------------------------------------------------------------------------------------
+    def _end(self, transaction: Transaction, complete: bool, now: float, reason: str = "no answer") -> None:
+        priority = transaction.options.priority
+        table = self._exact if type(transaction.destination) is SubnetNode else self._general
+        del table[transaction.key]
+        who = self._who(transaction)
+        self._busy.discard((priority, who))
+        self._active[priority] -= 1
+        used = (priority, transaction.number)
+        if self._in_use[used] == 1:
+            del self._in_use[used]
+        else:
+            self._in_use[used] -= 1
+        transaction.deadline = None
+        self.numbers.used(priority, who, now)
+        if not complete:
+            self.configuration.statistics.count("transaction_timeouts")
+        self._tell_end(transaction, complete, now, reason)
+        if self._queues[priority]:
+            self._pump(priority, now)
+
+    def _tell_end(self, transaction: Transaction, complete: bool, now: float, reason: str = "no answer") -> None:
+        if transaction.nested is not None:
+            transaction.nested.listener.ended(transaction, complete, now)
+        elif complete:
+            self.events.append(TransactionCompleted(transaction.handle, max(1, transaction.attempts)))
+        else:
+            missing = self._missing(transaction)
+            self.events.append(TransactionFailed(transaction.handle, reason, transaction.attempts, missing))
+
+    def _missing(self, transaction: Transaction) -> tuple[int, ...]:
+        """Members of the group whose answer is not in, if members are numbered from 0 on."""
+        destination, membership = transaction.destination, transaction.membership
+        if not isinstance(destination, Group) or membership is None:
+            return ()
+        own = self.configuration.groups().get((membership.domain_index, destination.group))
+        members = range(destination.size if own is not None else transaction.expected)
+        answered = transaction.answered or set()
+        return tuple(each for each in members if each not in answered and (own is None or each != own.member))
+
+    def deadline(self) -> float | None:
+        """When ``wake`` has something to do."""
+        timers = self._timers
+        while timers and timers[0][2].deadline != timers[0][0]:
+            heapq.heappop(timers)
+        due = timers[0][0] if timers else None
+        if any(self._queues):
+            other = None
+            if self.quiet_until > 0 and self._retry_at is None and not any(self._active):
+                other = self.quiet_until
+            elif self._retry_at is not None:
+                other = self._retry_at
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
+
+    def wake(self, now: float) -> None:
+        """Retransmit or give up what is due, begin what may begin."""
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            deadline, _, transaction = heapq.heappop(timers)
+            if transaction.deadline != deadline:
+                continue
+            if transaction.left > 0:
+                self._transmit(transaction, now)
+            else:
+                complete = transaction.service == _REPEATED or (
+                    isinstance(transaction.destination, Broadcast) and bool(transaction.answered)
+                )
+                self._end(transaction, complete, now)
+            timers = self._timers
+        self._retry_at = None
+        for priority in (True, False):
+            self._pump(priority, now)
+
+    def forget(self, now: float, reason: str = "reset") -> None:
+        """End everything: the node is reset."""
+        for waiting in self._queues:
+            while waiting:
+                self._tell_end(waiting.popleft(), False, now, reason)
+        for table in (self._exact, self._general):
+            for transaction in list(table.values()):
+                self._end(transaction, False, now, reason)
+        self._timers.clear()

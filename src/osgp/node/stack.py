@@ -1,0 +1,467 @@
+"""A node of the control network: network layer, transactions, repeating, variables and management joined, without I/O.
+
+ISO/IEC 14908-1; see ``docs/design/control-network.md``. Packets go in and come out; below it is a link (``lon.link``) on a shared
+line, or a carrier (LON/IP, CN/IP), above it whoever drains ``events()``. The same stack serves a simulated meter, a
+concentrator and a command at a terminal.
+
+::
+
+    stack = Stack(Configuration(unique_node_id, domains=[domain_entry(b"I", 1, 10), DomainEntry()], state=NodeState.CONFIGURED))
+    handle = stack.request(SubnetNode(1, 20), QueryStatus().encode(), now)
+    packets = stack.outgoing(now)  # for the line
+    stack.receive(packet, now)  # from the line
+    stack.events()  # ResponseReceived(handle, …), TransactionCompleted(handle)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from osgp.lon.address import Broadcast, Destination, SubnetNode
+from osgp.lon.apdu import OFFLINE, PROXY, Family, family
+from osgp.lon.authpdu import AuthPdu, AuthType
+from osgp.lon.configuration import Configuration
+from osgp.lon.events import (
+    Dropped,
+    Event,
+    MessageReceived,
+    NodeReset,
+    ResponseReceived,
+    TransactionCompleted,
+    TransactionFailed,
+)
+from osgp.lon.headers import ANSWER, MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, read_pdu
+from osgp.lon.indication import Indication
+from osgp.lon.interests import Interests
+from osgp.lon.ltep import Mode, Service
+from osgp.lon.network import Arrival, accept
+from osgp.lon.nm import ServicePin
+from osgp.lon.npdu import ENHANCED, PduType
+from osgp.lon.numbers import DESTINATIONS, TransactionNumbers
+from osgp.lon.packet import Packet, packet_of
+from osgp.lon.proxy import CLASSIC_PROXY, Hop, Proxy, chain_message, failure_in, safe_timer_s
+from osgp.lon.reception import Reception, indication_of
+from osgp.lon.tpdu import VERSIONS
+from osgp.lon.transport import DEFAULTS, QUIET_S, Nested, Options, Transaction, Transport
+from osgp.lon.variables import OutgoingVariable, VariableTable
+from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError
+
+if TYPE_CHECKING:
+    from osgp.lon.management import Management
+
+__all__ = ["ChainOptions", "Stack"]
+
+_TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHPDU)
+_UNACKD, _REQUEST = int(Service.UNACKD), int(Service.REQUEST)
+_NO_VARIABLES = VariableTable()
+"""Answers polls of nodes without variables; it has no state but its counters."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainOptions:
+    """How a message goes through repeaters. ``source``: our own leg (its path is that of the first hop).
+
+    ``timer``, ``retry``: of the hops behind the first, as codes of ``lon.timers``; the failing hop is told right from timer 8 and
+    retry 1 on, if the last leg, whose wait is ``target_timer`` times its transmissions, is over before. ``target_…``: of the last leg; ``service`` there. ``travel_s``: time allowed for a packet on each leg; from it and the
+    others' waits our own timer is computed (project choice); None takes ``source.timer_s`` as it is.
+    """
+
+    source: Options = field(default_factory=lambda: Options(retry=1))
+    service: Service = Service.REQUEST
+    timer: int = 10
+    retry: int = 3
+    target_timer: int = 9
+    target_retry: int = 3
+    target_alternate_path: bool = False
+    mode: Mode = Mode.NORMAL
+    all_agents: bool = False
+    long_timer: bool = False
+    compact: bool = True
+    travel_s: float | None = 0.1
+
+
+class Stack:
+    """One node.
+
+    ``configuration``: who it is; network management changes it. ``variables``: its network variables, if it has any. ``management``:
+    another server for diagnostics and management than the plain one. ``token``: random bytes for challenges. ``now``: the moment of
+    power-up; for ``quiet_s`` seconds from then nothing with a transaction number is sent, so that peers forget the old ones.
+    ``concurrent``: transactions of one class in progress; 1 is the standard's, more are for IP (project choice), with
+    ``destinations`` remembered. ``allow_alternate_key``: serve proxy messages that bring a key.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        variables: VariableTable | None = None,
+        management: Management | None = None,
+        token: Callable[[int], bytes] = secrets.token_bytes,
+        now: float = 0.0,
+        quiet_s: float = QUIET_S,
+        concurrent: int = 1,
+        destinations: int = DESTINATIONS,
+        first_transaction: int = 0,
+        queue: int = 64,
+        allow_alternate_key: bool = False,
+        promiscuous: bool = False,
+    ) -> None:
+        self.configuration = configuration
+        self.variables = variables
+        if management is None:
+            from osgp.lon.management import Management
+
+            management = Management(configuration, variables=variables)
+        self.management = management
+        self.quiet_s = quiet_s
+        self.promiscuous = promiscuous
+        self._out: list[Packet] = []
+        self._events: list[Event] = []
+        self._indications: list[Indication] = []
+        self.transport = Transport(
+            configuration,
+            self._out,
+            self._events,
+            numbers=TransactionNumbers(destinations=destinations, first=first_transaction),
+            concurrent=concurrent,
+            queue=queue,
+            quiet_until=now + quiet_s if quiet_s > 0 else 0.0,
+        )
+        self.reception = Reception(configuration, self._out, self._events, self._indications, token=token)
+        self.proxy = Proxy(
+            configuration, self.transport, self.reception.respond, self._events, allow_alternate_key=allow_alternate_key
+        )
+
+    # ---- the five verbs --------------------------------------------------------------------------------------------
+    def receive_frame(self, lpdu: bytes, now: float) -> None:
+        """Take a frame without CRC (the link or the carrier has checked it)."""
+        try:
+            packet = packet_of(lpdu)
+        except DecodeError as error:
+            self._events.append(Dropped(error.message, lpdu[:64]))
+            return
+        self.receive(packet, now)
+
+    def receive(self, packet: Packet, now: float) -> None:
+        """Take a packet, for us or not."""
+        statistics = self.configuration.statistics
+        if statistics.layer_2_received < 0xFFFF:
+            statistics.layer_2_received += 1
+        arrival = accept(self.configuration, packet)
+        if isinstance(arrival, str):
+            if arrival:
+                self._events.append(Dropped(arrival, packet.npdu.pdu[:64]))
+            return
+        if statistics.layer_3_received < 0xFFFF:
+            statistics.layer_3_received += 1
+        npdu = packet.npdu
+        control = int(npdu.control)
+        pdu_type = control >> 4 & 3
+        try:
+            if pdu_type <= _SPDU:
+                self._transaction(arrival, npdu.pdu, pdu_type == _SPDU, control >> 6, now)
+            elif pdu_type == _AUTHPDU:
+                self._authentication(arrival, npdu.pdu, control >> 6, now)
+            else:
+                self._indications.append(indication_of(arrival, _UNACKD, npdu.pdu, False, None, 0))
+        except DecodeError as error:
+            self._events.append(Dropped(error.message, npdu.pdu[:64]))
+            return
+        if self._indications:
+            self._serve(now)
+
+    def events(self) -> Sequence[Event]:
+        """What has happened since the last call."""
+        if not self._events:
+            return ()
+        found = list(self._events)
+        self._events.clear()
+        return found
+
+    def outgoing(self, now: float) -> list[Packet]:
+        """Packets for the line, in order."""
+        found = list(self._out)
+        if found:
+            self._out.clear()
+            self.configuration.statistics.count("layer_3_sent", len(found))
+        return found
+
+    def deadline(self) -> float | None:
+        """When ``wake`` has something to do."""
+        return self.transport.deadline()
+
+    def wake(self, now: float) -> None:
+        """Retransmit, give up, begin what waited."""
+        self.transport.wake(now)
+
+    # ---- commands --------------------------------------------------------------------------------------------------
+    def request(self, destination: Destination, apdu: bytes, now: float, options: Options = DEFAULTS) -> int:
+        """Ask; the answers come as ``ResponseReceived``, the end as ``TransactionCompleted`` or ``TransactionFailed``.
+
+        Raises LocalProtocolError for a message that cannot be sent (not commissioned, no such domain, too long, too many waiting).
+        """
+        return self.transport.start(_REQUEST, destination, apdu, options, now)
+
+    def send(
+        self,
+        destination: Destination,
+        apdu: bytes,
+        now: float,
+        options: Options = DEFAULTS,
+        *,
+        service: Service = Service.ACKD,
+    ) -> int:
+        """Send a message that wants no response: acknowledged, repeated or unacknowledged. Raises as ``request``."""
+        if service == Service.REQUEST:
+            raise LocalProtocolError("a request is made with request()")
+        return self.transport.start(int(service), destination, apdu, options, now)
+
+    def respond(self, reply: int, apdu: bytes | None, now: float) -> bool:
+        """Answer a request (``MessageReceived.reply``); None closes it in silence. False if it came too late."""
+        return self.reception.respond(reply, apdu, now)
+
+    def cancel(self, handle: int, now: float) -> bool:
+        """Give up a transaction of ours; it ends as failed. False if it is over."""
+        return self.transport.cancel(handle, now)
+
+    def request_via(
+        self,
+        hops: Sequence[Hop],
+        target: Destination,
+        apdu: bytes,
+        now: float,
+        options: ChainOptions | None = None,
+    ) -> int:
+        """Ask ``target`` through ``hops``, the last of which is the agent. Ends as ``request`` does.
+
+        The end of a chain that broke names the hop that gave up, as far as the timers let it be known (see
+        ``lon.proxy.extra_wait_s``). A target whose own response begins with 4C or 4D cannot be told from a proxy's.
+        Raises ConfigError for a chain that cannot be said, LocalProtocolError as ``request``.
+        """
+        options = options or ChainOptions()
+        membership = next(
+            (each for each in self.configuration.memberships() if each.domain_index == options.source.domain_index),
+            None,
+        )
+        message = chain_message(
+            list(hops),
+            target,
+            apdu,
+            service=options.service,
+            timer=options.timer,
+            retry=options.retry,
+            target_timer=options.target_timer,
+            target_retry=options.target_retry,
+            target_alternate_path=options.target_alternate_path,
+            mode=options.mode,
+            all_agents=options.all_agents,
+            long_timer=options.long_timer,
+            compact=options.compact,
+            source_subnet=membership.subnet if membership is not None else None,
+        )
+        first = hops[0]
+        source = replace(options.source, alternate_path=first.alternate_path)
+        if options.travel_s is not None:
+            wait = safe_timer_s(
+                len(hops), options.timer, options.retry, options.target_timer, options.target_retry, options.long_timer
+            )
+            source = replace(source, timer_s=wait + options.travel_s * 2 * (len(hops) + 1))
+        listener = _ChainSource(self._events, tuple(hops), target)
+        return self.transport.start(
+            _REQUEST, SubnetNode(first.subnet, first.node), message, source, now, Nested(listener)
+        )
+
+    def update_variable(self, index: int, value: bytes, now: float) -> list[int]:
+        """Give an output a new value and tell whom it is bound to; a handle for each message.
+
+        Raises ConfigError for no such variable, or another size.
+        """
+        variables = self._table()
+        if not variables.set_value(index, value):
+            raise ConfigError(
+                f"variable {index} does not take a value of {len(value)} bytes", hint="see VariableTable.info(index)"
+            )
+        self._events.extend(variables.turnaround(index))
+        return [self._send_variable(each, None, now) for each in variables.messages_for(index, self.configuration)]
+
+    def poll_variable(self, index: int, now: float) -> list[int]:
+        """Ask those whom an input is bound to for its value, which comes as ``VariableUpdated``; a handle for each request."""
+        variables = self._table()
+        self._events.extend(variables.turnaround(index))
+        listener = _Poll(self._events, variables)
+        return [self._send_variable(each, listener, now) for each in variables.poll_messages(index, self.configuration)]
+
+    def _table(self) -> VariableTable:
+        if self.variables is None:
+            raise ConfigError("this node has no network variables")
+        return self.variables
+
+    def _send_variable(self, message: OutgoingVariable, listener: _Poll | None, now: float) -> int:
+        repeated = message.service == Service.UNACKD_RPT
+        options = Options(
+            domain_index=message.domain_index,
+            priority=message.priority,
+            authenticated=message.authenticated and message.service != Service.UNACKD,
+            retry=message.retry,
+            timer_s=message.repeat_timer_s if repeated else message.transmit_timer_s,
+        )
+        nested = Nested(listener) if listener is not None else None
+        return self.transport.start(message.service, message.destination, message.apdu, options, now, nested)
+
+    def send_service_pin(self, now: float) -> int:
+        """Tell everybody who we are: unique node ID and program ID, in the zero-length domain, from 0/0."""
+        message = ServicePin(unique_node_id=self.configuration.unique_node_id, program_id=self.configuration.program_id)
+        return self.transport.start(_UNACKD, Broadcast(), message.encode(), Options(flex_domain=b""), now)
+
+    def reset(self, now: float) -> None:
+        """Power-up: all transactions end, all senders are forgotten, and the quiet time begins."""
+        self.transport.forget(now)
+        self.reception.forget()
+        self.transport.numbers = TransactionNumbers(destinations=self.transport.numbers.destinations)
+        self.transport.quiet_until = now + self.quiet_s if self.quiet_s > 0 else 0.0
+
+    def interests(self) -> Interests:
+        """Whom this node listens to, for carriers that serve many nodes."""
+        configuration = self.configuration
+        if not configuration.configured:
+            return Interests((), (), configuration.unique_node_id, self.promiscuous, configuration.revision)
+        memberships = configuration.memberships()
+        domains = {each.domain_index: each.domain for each in memberships}
+        return Interests(
+            tuple((each.domain, each.subnet, each.node) for each in memberships),
+            tuple((domains[index], group) for index, group in configuration.groups() if index in domains),
+            configuration.unique_node_id,
+            self.promiscuous,
+            configuration.revision,
+        )
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+    def _transaction(self, arrival: Arrival, raw: bytes, session: bool, version: int, now: float) -> None:
+        pdu = read_pdu(raw, session, version)
+        kind = pdu.type
+        if kind == ANSWER:
+            self.transport.answer(arrival, pdu, session, now)
+        elif kind in (MESSAGE, REMINDER_MESSAGE) or (kind == REPEATED and not session):
+            self.reception.message(arrival, pdu, session, now)
+        elif kind == REMINDER:
+            self.reception.reminder(arrival, pdu, session, now)
+        else:
+            self._events.append(Dropped(f"{'SPDU' if session else 'TPDU'} of type {kind}", raw[:64]))
+
+    def _authentication(self, arrival: Arrival, raw: bytes, version: int, now: float) -> None:
+        pdu = AuthPdu.decode(raw, VERSIONS[version])
+        number = pdu.header.transaction
+        if version == ENHANCED and pdu.transaction_low is not None:
+            number = number << 8 | pdu.transaction_low
+        if pdu.header.type in (AuthType.CHALLENGE, AuthType.OMA_CHALLENGE):
+            if not self.transport.challenged(arrival, pdu, number, now):
+                self._events.append(Dropped("a challenge to no message of ours", raw[:64]))
+        elif not self.reception.replied(arrival, pdu, number, now):
+            self._events.append(Dropped("a reply to no challenge of ours", raw[:64]))
+
+    def _serve(self, now: float) -> None:
+        """Hand what was delivered to whom it is for."""
+        indications = list(self._indications)
+        self._indications.clear()
+        for indication in indications:
+            code = indication.apdu[0]
+            kind = family(code)
+            if kind == Family.VARIABLE:
+                self._variable(indication, now)
+            elif kind in (Family.MANAGEMENT, Family.DIAGNOSTIC):
+                self._manage(indication, now)
+            elif code == PROXY:
+                self.proxy.receive(indication, now)
+            elif self.configuration.online:
+                self._events.append(
+                    MessageReceived(
+                        indication.source,
+                        indication.domain,
+                        indication.destination,
+                        indication.service,
+                        indication.priority,
+                        indication.authenticated,
+                        indication.apdu,
+                        indication.reply,
+                    )
+                )
+            elif indication.reply is not None:
+                offline = OFFLINE if kind == Family.APPLICATION else OFFLINE + 0x10
+                self.reception.respond(indication.reply, bytes((offline,)), now)
+
+    def _manage(self, indication: Indication, now: float) -> None:
+        if indication.apdu[0] == CLASSIC_PROXY and len(indication.apdu) > 2:
+            self.proxy.relay(indication, now)
+            return
+        outcome = self.management.serve(indication, now)
+        if indication.reply is not None:
+            self.reception.respond(indication.reply, outcome.response, now)
+        for event in self.management.events():
+            self._events.append(event)
+            if isinstance(event, NodeReset):
+                self.reset(now)
+
+    def _variable(self, indication: Indication, now: float) -> None:
+        """Updates are taken in; polls are answered, without value where there is no such variable."""
+        variables = self.variables or _NO_VARIABLES
+        if indication.reply is None:
+            self._events.extend(variables.updated(indication.apdu, indication.source, indication.authenticated))
+            return
+        response = variables.poll_response(indication.apdu, indication.authenticated, self.configuration.online)
+        self.reception.respond(indication.reply, response, now)
+
+
+class _Poll:
+    """Listens to the answers of a poll of ours."""
+
+    __slots__ = ("events", "variables")
+
+    def __init__(self, events: list[Event], variables: VariableTable) -> None:
+        self.events = events
+        self.variables = variables
+
+    def answered(self, transaction: Transaction, source: SubnetNode, apdu: bytes, now: float) -> None:
+        self.events.extend(self.variables.polled(apdu, source))
+
+    def ended(self, transaction: Transaction, complete: bool, now: float) -> None:
+        self.events.append(
+            TransactionCompleted(transaction.handle, transaction.attempts)
+            if complete
+            else TransactionFailed(transaction.handle, "no answer", transaction.attempts)
+        )
+
+
+class _ChainSource:
+    """Listens to the first hop of a chain of ours, and says how it ended."""
+
+    __slots__ = ("events", "hop", "hops", "reason", "target")
+
+    def __init__(self, events: list[Event], hops: tuple[Hop, ...], target: Destination) -> None:
+        self.events = events
+        self.hops = hops
+        self.target = target
+        self.reason = ""
+        self.hop = 0
+
+    def answered(self, transaction: Transaction, source: SubnetNode, apdu: bytes, now: float) -> None:
+        failure = failure_in(apdu)
+        if failure is not None:
+            self.hop = failure.place(len(self.hops))
+            nodes = [*map(str, self.hops), str(self.target)]
+            self.reason = (
+                f"{nodes[self.hop - 1]} could not reach {nodes[self.hop]}"
+                if self.hop
+                else f"a hop failed with {failure.remaining} addresses left, which fits no chain of {len(self.hops)}"
+            )
+        elif apdu != bytes((PROXY,)):
+            self.events.append(ResponseReceived(transaction.handle, source, apdu))
+
+    def ended(self, transaction: Transaction, complete: bool, now: float) -> None:
+        if complete and not self.reason:
+            self.events.append(TransactionCompleted(transaction.handle, transaction.attempts))
+        else:
+            reason = self.reason or f"no answer from {self.hops[0]}"
+            self.events.append(TransactionFailed(transaction.handle, reason, transaction.attempts, hop=self.hop))
