@@ -182,16 +182,16 @@ class Block:
 
     For a node that enters with ``idle_from_s`` and ``carried_s`` (when it would have become idle, and the part of a packet cycle it
     has carried) and an estimate of at most ``safe`` the estimate afterwards is ``max(low, estimate + shift)``; above, it
-    overflows on the way, and the activities have to be gone through. ``valid``, ``invalid``: how many there are.
+    overflows on the way, and the activities have to be gone through. ``invalid``: how many brought no valid packet.
     """
 
-    __slots__ = ("carried_s", "first", "idle_from_s", "invalid", "low", "safe", "shift", "valid")
+    __slots__ = ("carried_s", "first", "idle_from_s", "invalid", "low", "safe", "shift")
 
     def __init__(self, first: int, idle_from_s: float, carried_s: float) -> None:
         self.first = first
         self.idle_from_s = idle_from_s
         self.carried_s = carried_s
-        self.shift = self.low = self.valid = self.invalid = 0
+        self.shift = self.low = self.invalid = 0
         self.safe = MAX_BACKLOG
 
     def _fall(self, by: int) -> None:
@@ -204,7 +204,6 @@ class Block:
         if delta_backlog is None:
             self.invalid += 1
             return
-        self.valid += 1
         if delta_backlog == 0:
             self._fall(1)
             return

@@ -52,8 +52,8 @@ class Link:
     """The access of one node: give it frames and what the channel does, and it says when to send.
 
     ``timing``: of the channel. ``random``: draws the slots. ``node_priority``: own priority slot from 1; 0 none. ``capacity``: frames
-    that may wait in each of the two classes. ``statistics``: counts transmission errors, frames received (layer 2), backlog
-    overflows and collisions. Seconds everywhere; ``now`` never goes back.
+    that may wait in each of the two classes. ``statistics``: counts transmission errors, backlog overflows and collisions
+    (frames received are counted by who takes them). Seconds everywhere; ``now`` never goes back.
     """
 
     __slots__ = (
@@ -281,7 +281,6 @@ class Link:
         if delta_backlog is None:
             self.statistics.count("transmission_errors")
         else:
-            self.statistics.count("layer_2_received")
             self._account(delta_backlog)
         self._wait_s = self.timing.beta1_rx_s
         self._priority_s = self.timing.priority_s(sent=False)
@@ -345,7 +344,6 @@ class Link:
                 )
                 if known and self._backlog <= block.safe:
                     self._backlog = max(block.low, self._backlog + block.shift)
-                    self.statistics.count("layer_2_received", block.valid)
                     self.statistics.count("transmission_errors", block.invalid)
                     last = history.at(behind.first - 1)
                     self._carried_s = behind.carried_s
