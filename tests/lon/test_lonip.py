@@ -396,14 +396,22 @@ def test_versions_that_have_no_place_are_not_written(version: int) -> None:
         LonIp(own=HOME).write(packet, 0.0)
 
 
-def test_headers_remembered_of_senders_are_bounded() -> None:
+def test_remembered_headers_are_bounded() -> None:
     lonip = LonIp(AddressMap(entries=50), own="10.73.1.20")
-    for number in range(20000):
+    for number in range(17000):
         lonip.read(bytes.fromhex("0111010a0151"), (HOME, 1024 + number), 0.0)
     assert len(lonip._opened) == 16384
-    for backlog in range(64):
-        lonip.read(bytes((0, 0x38, backlog, 1, 0x01, 0x51)), (HOME, 9), 0.0)
-    assert len(lonip._opened[(HOME, 9)]) == 4
+
+
+def test_headers_of_one_beginning_and_several_lengths_are_told_apart() -> None:
+    sender = LonIp(own="127.0.0.1")
+    receiver = LonIp(home=lambda: [(domain, 1, 20) for domain in (b"", b"\x49", b"OSG")])
+    for _ in range(2):
+        for code, domain in enumerate((b"", b"\x49", b"OSG")):
+            lpdu = bytes((1, 0x18 | code, 1, 0x8A, 1, 0x94)) + domain + bytes.fromhex("0151")
+            seen = receiver.read(sender.write(packet_of(lpdu), 0.0)[0], ("127.0.0.1", 4000), 0.0)
+            assert seen is not None
+            assert seen.lpdu() == lpdu
 
 
 def test_formats_have_names() -> None:

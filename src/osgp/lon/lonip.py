@@ -175,9 +175,9 @@ assert SpduHeader.fields["type"].mask == _TYPE_MASK, (
 )
 _DEVICE = AnnounceDevice().encode()
 _SUBNETS = AnnounceSubnets().encode()[: len(_DEVICE)]
-_SENDERS = 16384
-_HEADERS_PER_SENDER = 4
-_DESTINATIONS = 16384
+_FIXED = LonIpVersion.size + LonIpControl.size
+_HEADERS = 16384
+"""Headers that are remembered in each direction."""
 _new = object.__new__
 
 
@@ -206,10 +206,8 @@ class _Opened(NamedTuple):
     ``asking``: the link header if the PDU wants answers (type 0), else ``header``.
     """
 
-    prefix: bytes
     size: int
     peer: Peer | None
-    place: Place
     announces: bool
     header: LinkHeader
     asking: LinkHeader
@@ -256,7 +254,8 @@ class LonIp:
         self._home = home
         self._multicast = multicast
         self._listeners = tuple(listeners)
-        self._opened: OrderedDict[Endpoint, list[_Opened]] = OrderedDict()
+        self._opened: OrderedDict[tuple[Endpoint, bytes], _Opened] = OrderedDict()
+        self._sizes: dict[bytes, tuple[int, ...]] = {}
         self._prepared: OrderedDict[tuple[Any, ...], _Prepared] = OrderedDict()
 
     def read(self, datagram: bytes, source: Endpoint, now: float) -> Packet | None:
@@ -265,8 +264,10 @@ class LonIp:
         Raises Truncated (also when nothing is enclosed), UnknownCode (version, address format), BadValue (addresses that the IP
         addresses were to say, and do not).
         """
-        for known in self._opened.get(source, ()):
-            if datagram.startswith(known.prefix):
+        for size in self._sizes.get(datagram[:_FIXED], ()):
+            # A header ends where its own bytes say: one that begins as a known one does is that one.
+            known = self._opened.get((source, datagram[:size]))
+            if known is not None:
                 break
         else:
             known = self._open(datagram, source, now)
@@ -353,10 +354,8 @@ class LonIp:
         header = LinkHeader(priority=raw.control.priority, delta_backlog=backlog)
         size = len(datagram) - len(raw.pdu)
         found = _Opened(
-            prefix=datagram[:size],
             size=size,
             peer=self.addresses.learn(place, source, derived, now) if subnet and node else None,
-            place=place,
             announces=pdu_type == PduType.APDU,
             header=header,
             asking=header.with_(delta_backlog=1) if asks else header,
@@ -376,7 +375,7 @@ class LonIp:
             domain=domain,
         )
         if stable:
-            self._keep_opened(source, found)
+            self._keep_opened(source, datagram[:size], found)
         return found
 
     def _source(self, raw: LonIpHeader, ip: str, datagram: bytes) -> tuple[bytes, int, int, bool]:
@@ -407,14 +406,14 @@ class LonIp:
             "addressed by IP address alone, which says no place here", floor="lon", struct="LonIpHeader", data=datagram
         )
 
-    def _keep_opened(self, source: Endpoint, found: _Opened) -> None:
-        kept = self._opened.get(source)
-        if kept is None:
-            if len(self._opened) >= _SENDERS:
-                self._opened.popitem(last=False)
-            kept = self._opened[source] = []
-        kept[:] = [each for each in kept if each.prefix != found.prefix][: _HEADERS_PER_SENDER - 1]
-        kept.insert(0, found)
+    def _keep_opened(self, source: Endpoint, prefix: bytes, found: _Opened) -> None:
+        """Keep a header under its bytes, and its size under its first two."""
+        if len(self._opened) >= _HEADERS:
+            self._opened.popitem(last=False)
+        self._opened[source, prefix] = found
+        sizes = self._sizes.get(prefix[:_FIXED], ())
+        if found.size not in sizes:
+            self._sizes[prefix[:_FIXED]] = (*sizes, found.size)
 
     def _announced(self, known: _Opened, pdu: bytes) -> bool:
         """Whether an APDU announces addresses; a device's own has been learnt from its header already."""
@@ -462,7 +461,7 @@ class LonIp:
             DatagramFormat.GROUP_ANSWER,
             DatagramFormat.EXPLICIT,
         ):
-            if len(self._prepared) >= _DESTINATIONS:
+            if len(self._prepared) >= _HEADERS:
                 self._prepared.popitem(last=False)
             self._prepared[key] = prepared
         return prepared
