@@ -509,8 +509,8 @@ def picture(link: Link, now: float) -> tuple[object, ...]:
 @settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32),
-    count=st.integers(0, 300).map(lambda count: 300 - count),
-    stops=st.lists(st.integers(0, 300), max_size=3).map(sorted),
+    count=st.integers(0, 2500).map(lambda count: 2500 - count),
+    stops=st.lists(st.integers(0, 2500), max_size=5).map(sorted),
     load=st.sampled_from((0.02, 0.3, 5.0)),
     deltas=st.sampled_from(((None, 0, 0, 0, 0, 1), (None, 0, 0, 0, 1, 3, 15, 63), (None, 0, 1, 2))),
     timing=st.sampled_from((TIMING, PLAIN, A_BAND, PL20_C)),
@@ -520,7 +520,7 @@ def test_reading_up_gives_the_very_same_state_as_following(
 ) -> None:
     """Times of every kind, estimates at both limits, transmissions of our own in between, forgotten halves of the history."""
     chance = Random(seed)
-    history = ChannelHistory(timing, capacity=128)
+    history = ChannelHistory(timing, capacity=1024)
     lazy, eager = (Link(timing, Random(seed)) for _ in range(2))
     now = chance.random()
     for number in range(count):
@@ -556,10 +556,10 @@ def test_a_node_that_wants_to_send_has_nothing_to_read_up() -> None:
 
 
 def test_what_is_forgotten_cannot_be_read_up() -> None:
-    history = ChannelHistory(TIMING, capacity=64)
-    for number in range(65):
+    history = ChannelHistory(TIMING, capacity=1024)
+    for number in range(1025):
         history.append(Activity(number, number + 0.5, 0))
-    assert (history.first, history.end) == (32, 65)
+    assert (history.first, history.end) == (512, 1025)
     with pytest.raises(LocalProtocolError, match="history holds"):
         link_of().catch_up(history)
 
@@ -570,4 +570,4 @@ def test_a_history_is_in_order_and_in_whole_blocks() -> None:
     with pytest.raises(LocalProtocolError, match="in order"):
         history.append(Activity(0.5, 2.0, 0))
     with pytest.raises(ConfigError, match="cannot be halved"):
-        ChannelHistory(TIMING, capacity=100)
+        ChannelHistory(TIMING, capacity=512)

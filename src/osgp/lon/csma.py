@@ -215,25 +215,25 @@ class Block:
 class ChannelHistory:
     """What was on a channel, kept once for all who only listened; see ``Link.catch_up``.
 
-    Bounded: ``capacity`` activities, a multiple of 2 * SPAN. Before an ``append`` to a history that is ``full``, whoever is still
-    behind its middle must catch up; the older half is then forgotten. Raises ConfigError (capacity).
+    Bounded: ``capacity`` activities, a multiple of twice the longest span. Before an ``append`` to a history that is ``full``, whoever
+    is still behind its middle must catch up; the older half is then forgotten. Raises ConfigError (capacity).
     """
 
-    SPAN = 32
-    """Activities of a block."""
+    SPANS = (512, 64, 8)
+    """Activities of a block, the longest first."""
 
-    __slots__ = ("_blocks", "_carried_s", "_entries", "_first", "_idle_from_s", "capacity", "timing")
+    __slots__ = ("_carried_s", "_entries", "_first", "_idle_from_s", "_levels", "capacity", "timing")
 
     def __init__(self, timing: ChannelTiming, capacity: int = 4096) -> None:
-        if capacity < 2 * self.SPAN or capacity % (2 * self.SPAN):
-            raise ConfigError(f"a history of {capacity} activities cannot be halved into blocks of {self.SPAN}")
+        if capacity < 1 or capacity % (2 * self.SPANS[0]):
+            raise ConfigError(f"a history of {capacity} activities cannot be halved into blocks of {self.SPANS[0]}")
         self.timing = timing
         self.capacity = capacity
         self._entries: list[Activity] = []
-        self._blocks: list[Block] = []
         self._first = 0
         self._idle_from_s = 0.0
         self._carried_s = 0.0
+        self._levels = tuple((span, [Block(0, 0.0, 0.0)]) for span in self.SPANS)
 
     @property
     def first(self) -> int:
@@ -262,24 +262,29 @@ class ChannelHistory:
         if self.full:
             half = self.capacity // 2
             del self._entries[:half]
-            del self._blocks[: half // self.SPAN]
+            for span, blocks in self._levels:
+                del blocks[: half // span]
             self._first += half
-        if len(self._entries) % self.SPAN == 0:
-            self._blocks.append(Block(self.end, self._idle_from_s, self._carried_s))
         timing = self.timing
         cycles, self._carried_s = decays(self._idle_from_s, self._carried_s, activity.start_s, timing.packet_cycle_s)
         if activity.delta_backlog is not None:
             self._carried_s = 0.0
-        self._blocks[-1].add(cycles, activity.delta_backlog)
         self._idle_from_s = activity.end_s + timing.beta1_rx_s + timing.priority_s(sent=False)
         self._entries.append(activity)
+        count = len(self._entries)
+        for span, blocks in self._levels:
+            blocks[-1].add(cycles, activity.delta_backlog)
+            if count % span == 0:
+                blocks.append(Block(self._first + count, self._idle_from_s, self._carried_s))
 
     def block_at(self, cursor: int) -> tuple[Block, Block] | None:
-        """The complete block that begins with activity ``cursor`` and the one behind it, if there are."""
-        place, rest = divmod(cursor - self._first, self.SPAN)
-        if rest or place < 0 or place + 1 >= len(self._blocks):
-            return None
-        return self._blocks[place], self._blocks[place + 1]
+        """The longest complete block that begins with activity ``cursor``, and the one behind it."""
+        offset = cursor - self._first
+        for span, blocks in self._levels:
+            place, rest = divmod(offset, span)
+            if rest == 0 and 0 <= place < len(blocks) - 1:
+                return blocks[place], blocks[place + 1]
+        return None
 
     def at(self, number: int) -> Activity:
         """One activity by its number. Raises LocalProtocolError for one that is forgotten, or not yet noted."""
