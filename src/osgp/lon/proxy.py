@@ -1,9 +1,9 @@
 """Repeating: what a node does with a message that carries its own list of repeaters (LTEP), as repeater or as agent.
 
-``spec/iso14908-1.md`` 6, from two open stacks (run); annex G of ETSI TS 104 001 was not read. Each hop is an ordinary transaction,
-nested in the one that brought the message: same service, same priority, same transaction number, own timer and retries. The response runs
-back through the open transactions; ``4C`` and the number of addresses that the failing node had received says where a chain broke,
-``4D`` that the last leg is done and had no response.
+``spec/iso14908-1.md`` 6, from two open stacks (run); annex G of ETSI TS 104 001 was not read. Each hop is an ordinary
+transaction, nested in the one that brought the message: same service, same priority, same transaction number, own timer and
+retries. The response runs back through the open transactions; ``4C`` and the number of addresses that the failing node had
+received says where a chain broke, ``4D`` that the last leg is done and had no response.
 
 Choices of ours, where the sources leave one: an alternate key is refused unless allowed (``allow_alternate_key``); a message that
 names this node itself as the next is a hop that failed (other loops cannot be seen by one node, but each hop costs an
@@ -50,13 +50,17 @@ __all__ = [
     "Responder",
     "chain_message",
     "CLASSIC_PROXY",
+    "RELAYED",
     "extra_wait_s",
     "failure_in",
+    "relayed_response",
     "safe_timer_s",
 ]
 
 CLASSIC_PROXY = 0x52
 """Network diagnostics: ask a node beyond this one for its identity, status or transceiver."""
+RELAYED = {0: b"\x61\x00", 1: b"\x51", 2: b"\x54"}
+"""What the subcommands of the classic proxy ask of the target itself: identity if it is unconfigured, status, transceiver."""
 
 
 class Hop(NamedTuple):
@@ -251,6 +255,14 @@ class _Relay(_Chain):
     def ended(self, transaction: Transaction, complete: bool, now: float) -> None:
         """Only no answer is left to tell."""
         self._tell(bytes((failure_code(CLASSIC_PROXY),)), now)
+
+
+def relayed_response(asked: bytes, response: bytes | None) -> bytes | None:
+    """The target's own answer under the classic proxy's code; ``response``: what it answers to the command of ``RELAYED``."""
+    if response is None:
+        return None
+    good = response[0] == success_code(asked[0])
+    return bytes((success_code(CLASSIC_PROXY),)) + response[1:] if good else bytes((failure_code(CLASSIC_PROXY),))
 
 
 def _failure(count: int) -> bytes:

@@ -6,7 +6,9 @@ concentrator and a command at a terminal.
 
 ::
 
-    stack = Stack(Configuration(unique_node_id, domains=[domain_entry(b"I", 1, 10), DomainEntry()], state=NodeState.CONFIGURED))
+    entry = domain_entry(b"I", 1, 10)
+    configuration = Configuration(unique_node_id, domains=[entry, DomainEntry()], state=NodeState.CONFIGURED)
+    stack = Stack(configuration, now=now)
     handle = stack.request(SubnetNode(1, 20), QueryStatus().encode(), now)
     packets = stack.outgoing(now)  # for the line
     stack.receive(packet, now)  # from the line
@@ -42,7 +44,16 @@ from osgp.lon.nm import ServicePin
 from osgp.lon.npdu import ENHANCED, PduType
 from osgp.lon.numbers import DESTINATIONS, TransactionNumbers
 from osgp.lon.packet import Packet, packet_of
-from osgp.lon.proxy import CLASSIC_PROXY, Hop, Proxy, chain_message, failure_in, safe_timer_s
+from osgp.lon.proxy import (
+    CLASSIC_PROXY,
+    RELAYED,
+    Hop,
+    Proxy,
+    chain_message,
+    failure_in,
+    relayed_response,
+    safe_timer_s,
+)
 from osgp.lon.reception import Reception, indication_of
 from osgp.lon.tpdu import VERSIONS
 from osgp.lon.transport import DEFAULTS, QUIET_S, Nested, Options, Transaction, Transport
@@ -393,12 +404,18 @@ class Stack:
                 self.reception.respond(indication.reply, bytes((offline,)), now)
 
     def _manage(self, indication: Indication, now: float) -> None:
-        if indication.apdu[0] == CLASSIC_PROXY and len(indication.apdu) > 2:
-            self.proxy.relay(indication, now)
-            return
-        outcome = self.management.serve(indication, now)
+        apdu = indication.apdu
+        if apdu[0] == CLASSIC_PROXY:
+            asked = RELAYED.get(apdu[1]) if len(apdu) == 2 else None
+            if asked is None:
+                self.proxy.relay(indication, now)
+                return
+            outcome = self.management.serve(indication._replace(apdu=asked), now)
+            response = relayed_response(asked, outcome.response)
+        else:
+            response = self.management.serve(indication, now).response
         if indication.reply is not None:
-            self.reception.respond(indication.reply, outcome.response, now)
+            self.reception.respond(indication.reply, response, now)
         for event in self.management.events():
             self._events.append(event)
             if isinstance(event, NodeReset):
