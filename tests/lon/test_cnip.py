@@ -12,6 +12,7 @@ from osgp.crypto.keys import Key
 from osgp.lon.cnip import (
     DIGEST_SIZE,
     HEADER_SIZE,
+    CnIp,
     CnIpFlags,
     CnIpHeader,
     CnIpPacket,
@@ -22,7 +23,18 @@ from osgp.lon.cnip import (
     packets_in,
 )
 from osgp.lon.crc import with_crc
-from osgp.wire.errors import BadCrc, BadDigest, BadValue, ConfigError, Error, NoKey, Truncated, UnknownCode
+from osgp.lon.packet import packet_of
+from osgp.wire.errors import (
+    BadCrc,
+    BadDigest,
+    BadValue,
+    ConfigError,
+    Error,
+    NoKey,
+    SecurityError,
+    Truncated,
+    UnknownCode,
+)
 
 REQUEST = bytes.fromhex("0119018a0194490151")
 WITHOUT_CRC = bytes.fromhex("001d0101000000001234567800000007000000000119018a0194490151")
@@ -199,3 +211,64 @@ def test_a_frame_that_the_length_cannot_say_is_refused() -> None:
 def test_a_header_goes_through_json() -> None:
     header = only(WITHOUT_CRC).header
     assert CnIpHeader.from_json(header.to_json()) == header
+
+
+ONE, OTHER = ("192.0.2.1", 1628), ("192.0.2.2", 1628)
+ANSWER = bytes.fromhex("00190194018a4921310000000000000000000001040400a8")
+"""1/20 answers 1/10, the sender of REQUEST."""
+
+
+def test_members_hear_what_has_no_known_place() -> None:
+    channel = CnIp([ONE, OTHER], session=5)
+    raw, endpoints = channel.write(packet_of(REQUEST), 0.0)
+    assert endpoints == (ONE, OTHER)
+    header = only(raw).header
+    assert (header.session, header.sequence) == (5, 1)
+    assert only(channel.write(packet_of(REQUEST), 0.0)[0]).header.sequence == 2
+
+
+def test_a_node_is_reached_through_the_member_that_it_was_heard_from() -> None:
+    channel = CnIp([ONE, OTHER])
+    (heard,) = channel.read(data_packet(ANSWER), OTHER, 0.0)
+    assert heard.lpdu() == ANSWER
+    assert channel.write(packet_of(REQUEST), 0.0)[1] == (OTHER,)
+    broadcast = packet_of(bytes.fromhex("0f11018a0149076100"))
+    assert channel.write(broadcast, 0.0)[1] == (ONE, OTHER)
+
+
+def test_a_known_route_is_kept_whatever_is_heard() -> None:
+    channel = CnIp([ONE, OTHER], routes={(b"\x49", 1, 20): ONE})
+    list(channel.read(data_packet(ANSWER), OTHER, 0.0))
+    assert channel.write(packet_of(REQUEST), 0.0)[1] == (ONE,)
+
+
+def test_who_is_no_member_is_not_heard() -> None:
+    stranger = ("192.0.2.9", 1628)
+    with pytest.raises(SecurityError, match="no member"):
+        list(CnIp([ONE]).read(data_packet(ANSWER), stranger, 0.0))
+    assert len(list(CnIp([ONE], strangers=True).read(data_packet(ANSWER), stranger, 0.0))) == 1
+
+
+def test_packets_without_frames_are_passed_over() -> None:
+    other = CnIpHeader(length=HEADER_SIZE, type=PacketType.STATISTICS_REQUEST).encode()
+    assert len(list(CnIp([ONE]).read(other + data_packet(ANSWER), ONE, 0.0))) == 1
+
+
+def test_an_authenticated_channel_takes_and_gives_digests_only() -> None:
+    channel = CnIp([ONE], secret=SECRET, crc=True)
+    raw, _ = channel.write(packet_of(REQUEST), 0.0)
+    assert lpdu_in(only(raw, SECRET), crc=True) == REQUEST
+    assert len(list(channel.read(data_packet(ANSWER, secret=SECRET), ONE, 0.0))) == 1
+    with pytest.raises(BadDigest):
+        list(channel.read(data_packet(ANSWER), ONE, 0.0))
+    with pytest.raises(ConfigError):
+        CnIp([ONE], secret=Key(bytes(20)))
+
+
+@given(st.binary(max_size=100))
+def test_any_datagram_gives_packets_or_our_error(raw: bytes) -> None:
+    try:
+        for packet in CnIp([ONE]).read(raw, ONE, 0.0):
+            assert packet.lpdu()
+    except Error:
+        pass

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from osgp.crypto.keys import Key
 from osgp.lon.crc import has_crc, with_crc, without_crc
+from osgp.lon.lonip_map import AddressMap, Endpoint, Place
+from osgp.lon.npdu import AddressFormat
 from osgp.lon.packet import Packet, packet_of
 from osgp.wire import Bits, OpenEnum, Struct, bit
 from osgp.wire import fields as f
-from osgp.wire.errors import BadDigest, BadValue, ConfigError, DecodeError, NoKey, Truncated, UnknownCode
+from osgp.wire.errors import BadDigest, BadValue, ConfigError, DecodeError, NoKey, SecurityError, Truncated, UnknownCode
 
 __all__ = [
     "DIGEST_SIZE",
@@ -24,6 +26,7 @@ __all__ = [
     "MAX_DATA",
     "PORT",
     "URGENT_PORT",
+    "CnIp",
     "CnIpFlags",
     "CnIpHeader",
     "CnIpPacket",
@@ -193,6 +196,67 @@ def data_packet(
     )
     raw = header.encode() + data
     return raw if secret is None else raw + _digest(raw, secret)
+
+
+class CnIp:
+    """A channel whose members are told beforehand: packets into datagrams and back.
+
+    ``members``: the other members' endpoints; what others send is refused (``strangers`` lets it pass). A packet for one node goes
+    to the member behind which that node was last heard or, by ``routes``, is known to be; every other packet goes to all members.
+    ``session``: a number that changes with every start. ``crc``, ``secret``: see ``data_packet``, ``packets_in``. Packets that arrive
+    out of order are passed on as they come; transaction numbers tell repeats apart.
+
+    Raises ConfigError for a secret that has not 16 bytes.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Endpoint],
+        *,
+        routes: Mapping[Place, Endpoint] | None = None,
+        session: int = 0,
+        crc: bool = False,
+        secret: Key | None = None,
+        strangers: bool = False,
+    ) -> None:
+        if secret is not None:
+            _digest(b"", secret)
+        self.members = tuple(members)
+        self.addresses = AddressMap(routes)
+        self.session = session
+        self.sequence = 0
+        self._hosts = None if strangers else {endpoint[0] for endpoint in self.members}
+        self._crc = crc
+        self._secret = secret
+
+    def read(self, datagram: bytes, source: Endpoint, now: float) -> Iterator[Packet]:
+        """The packets of a datagram one by one; packets that carry no frame are passed over.
+
+        Raises SecurityError for a sender that is no member, and as ``packets_in``, ``lpdu_in``, ``packet_of``.
+        """
+        if self._hosts is not None and source[0] not in self._hosts:
+            raise SecurityError(f"{source[0]} is no member of the channel")
+        for each in packets_in(datagram, self._secret):
+            if each.header.type != PacketType.DATA:
+                continue
+            packet = packet_in(each)
+            npdu = packet.npdu
+            if npdu.source_subnet and npdu.source_node.node:
+                self.addresses.learn((npdu.domain, npdu.source_subnet, npdu.source_node.node), source, False, now)
+            yield packet
+
+    def write(self, packet: Packet, now: float) -> tuple[bytes, tuple[Endpoint, ...]]:
+        """The datagram for a packet and where to send it. Raises BadValue for fields that do not fit."""
+        self.sequence += 1
+        raw = data_packet(
+            packet.lpdu(), session=self.session, sequence=self.sequence, crc=self._crc, secret=self._secret
+        )
+        npdu = packet.npdu
+        if npdu.control.address_format == AddressFormat.SUBNET_NODE and npdu.destination_node is not None:
+            peer = self.addresses.find((npdu.domain, npdu.destination_subnet or 0, npdu.destination_node.node), now)
+            if peer is not None:
+                return raw, (peer.endpoint,)
+        return raw, self.members
 
 
 def _digest(counted: bytes, secret: Key) -> bytes:
