@@ -77,7 +77,7 @@ def _rows() -> list[Command]:
         (0x6E, "write memory", nm.WriteMemory, done, "writes padded"),
         (0x6F, "checksum recalculate", nm.ChecksumRecalculate, done, "writes padded"),
         (0x70, "wink / install", nm_variables.Install, nm_variables.SendIdResponse, "padded"),
-        (0x71, "memory refresh", nm.MemoryRefresh, done, "writes padded"),
+        (0x71, "memory refresh", nm.MemoryRefresh, done, "padded"),
         (0x72, "query self-identification", nm_variables.QuerySelfIdentification, nm.MemoryResponse, ""),
         (0x73, "NV fetch", nm_variables.FetchVariable, nm_variables.VariableValueResponse, ""),
         (0x74, "set router mode", nm_router.SetRouterMode, done, "writes"),
@@ -122,8 +122,8 @@ def _rows() -> list[Command]:
         (0x13, "update alias", nm_expanded.UpdateAlias, expanded_done, "writes padded"),
         (0x14, "query alias", nm_expanded.QueryAlias, nm_expanded.ExpandedAliasResponse, ""),
         (0x15, "announce device address", nm_expanded.AnnounceDevice, expanded_done, "padded"),
-        (0x16, "announce subnets", nm_expanded.AnnounceSubnets, expanded_done, "padded"),
-        (0x17, "set announcement times", nm_expanded.SetAnnounceTimes, expanded_done, "padded"),
+        (0x16, "announce subnets", nm_expanded.AnnounceSubnets, expanded_done, "writes padded"),
+        (0x17, "set announcement times", nm_expanded.SetAnnounceTimes, expanded_done, "writes padded"),
         (0x18, "query announcement times", nm_expanded.QueryAnnounceTimes, nm_expanded.AnnounceTimesResponse, ""),
         (0x19, "query IP address", nm_expanded.QueryIpAddress, nm_expanded.IpAddressResponse, "open"),
     ]
@@ -185,12 +185,13 @@ def _install_response(request: bytes) -> type[Struct]:
     subcommand = request[1] if len(request) > 1 else 0
     if subcommand == 4:
         return _INSTALL_RESPONSES.get(request[2] if len(request) > 2 else 0, Apdu)
-    return {
+    responses: dict[int, type[Struct]] = {
         0: nm.Done,
         1: nm_variables.SendIdResponse,
         5: nm_variables.TextResponse,
         7: nm.MemoryResponse,
-    }.get(subcommand, Apdu)
+    }
+    return responses.get(subcommand, Apdu)
 
 
 def _proxy_response(request: bytes) -> type[Struct]:
@@ -221,7 +222,9 @@ def _response_layout(request: bytes, response: bytes) -> type[Struct]:
         chosen = _BY_REQUEST.get(known.code)
         if chosen is not None:
             return chosen(request)
-        return Apdu if known.response is None else known.response
+        if known.response is not None:
+            return known.response
+        return Apdu
     if response[0] == failure_code(known.code):
         return nm.Refusal
     if response[0] == PROXY_FAILED:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from osgp.lon.address import Destination, SubnetNode
 
-__all__ = ["NULL", "SILENT", "Indication", "Outcome", "answer"]
+__all__ = ["NULL", "SILENT", "Indication", "Outcome"]
 
 
 class Indication(NamedTuple):
@@ -40,21 +40,16 @@ class Outcome(NamedTuple):
 
     ``response``: the APDU to answer with, None without one. ``null``: the request is to be closed without sending anything (a
     null response). ``forward``: not served here; it belongs to the classic proxy, the application or whoever else knows it.
+    ``flex``: answer as if the node were no member of the domain, from source 0/0 (query status, flex domain).
     """
 
     response: bytes | None = None
     null: bool = False
     forward: bool = False
+    flex: bool = False
 
 
 SILENT = Outcome()
 """Served; nothing to answer, because nothing was asked."""
 NULL = Outcome(null=True)
 """Served; a request is to be closed without an answer."""
-
-
-def answer(indication: Indication, response: bytes | None) -> Outcome:
-    """The outcome that fits the message's service: an answer for a request, else silence; None closes a request in silence."""
-    if indication.reply is None:
-        return SILENT
-    return NULL if response is None else Outcome(response)

@@ -79,7 +79,7 @@ class ProxyRequest(Diagnostics):
     code: int = f.u8(default=0x52, values={0x52: "proxy"})
     subcommand: int = f.u8(default=1, values={0: "query ID, unconfigured", 1: "query status", 2: "query transceiver"})
     address: AddressEntry | None = f.record(
-        AddressEntry, optional=True, doc="send address of the target; its domain index is not used"
+        AddressEntry, optional=True, doc="send address of the target; its domain index is not used", default=None
     )
 
 
@@ -179,7 +179,7 @@ class BothWaysRequest(Diagnostics):
     """Ask how this very request was received; one open stack's header knows flags behind it."""
 
     code: int = f.u8(default=0x57, values={0x57: "query transceiver, both ways"})
-    flags: BothWaysFlags | None = f.bits(BothWaysFlags, optional=True, status="unverified")
+    flags: BothWaysFlags | None = f.bits(BothWaysFlags, optional=True, status="unverified", default=None)
 
 
 class BothWaysResponse(Diagnostics):
@@ -188,7 +188,7 @@ class BothWaysResponse(Diagnostics):
     code: int = f.u8(default=0x37, values={0x37: "transceiver, both ways"})
     there: TransceiverRegisters = f.record(TransceiverRegisters, doc="measured on the request")
     here: TransceiverRegisters | None = f.record(
-        TransceiverRegisters, optional=True, doc="measured on the response; never on the line"
+        TransceiverRegisters, optional=True, doc="measured on the response; never on the line", default=None
     )
 
 
@@ -196,7 +196,7 @@ class ComputePhase(Diagnostics, source="open stack's headers; spec/iso14908-1.md
     """Ask on which phase of the mains this request arrived; it must be sent at a zero crossing."""
 
     code: int = f.u8(default=0x58, values={0x58: "compute phase"})
-    phase: int | None = f.u8(optional=True, doc="phase of the asking node, 1..6")
+    phase: int | None = f.u8(optional=True, doc="phase of the asking node, 1..6", default=None)
 
 
 class PhaseResponse(Diagnostics, source="open stack's headers; spec/iso14908-1.md 5.9", status="unverified"):

@@ -76,7 +76,7 @@ class QueryId(Management):
 
     code: int = f.u8(default=0x61, values={0x61: "query ID"})
     selector: int = f.u8(default=0, values={0: "unconfigured", 1: "selected", 2: "selected and unconfigured"})
-    match: MemoryMatch | None = f.record(MemoryMatch, optional=True)
+    match: MemoryMatch | None = f.record(MemoryMatch, optional=True, default=None)
 
 
 class IdentityResponse(Management):
@@ -187,7 +187,7 @@ class SetNodeMode(Management):
             6: "physical reset",
         },
     )
-    state: NodeStateByte | None = f.bits(NodeStateByte, when=mode == 3)
+    state: NodeStateByte | None = f.bits(NodeStateByte, when=mode == 3, default=None)
 
 
 class ReadMemory(Management):

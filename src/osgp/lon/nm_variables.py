@@ -12,6 +12,7 @@ from osgp.wire import Bits, Case, bit
 from osgp.wire import fields as f
 
 __all__ = [
+    "CapabilityInfo",
     "CapabilityQuery",
     "FetchVariable",
     "Install",
@@ -37,7 +38,7 @@ class QueryVariableConfig(Management):
 
     code: int = f.u8(default=0x68, values={0x68: "query NV configuration"})
     index: int = f.u8(default=0, doc="of the variable; FF: two bytes follow")
-    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable")
+    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable", default=None)
 
 
 class VariableConfigResponse(Management):
@@ -45,8 +46,10 @@ class VariableConfigResponse(Management):
 
     code: int = f.u8(default=0x28, values={0x28: "NV configuration"})
     entry: NvEntry = f.record(NvEntry)
-    primary: int | None = f.u8(optional=True, doc="alias: index of its variable; FF: two bytes follow, or it is unused")
-    primary_wide: int | None = f.u16(optional=True, doc="alias: index of its variable, FFFF none")
+    primary: int | None = f.u8(
+        optional=True, doc="alias: index of its variable; FF: two bytes follow, or it is unused", default=None
+    )
+    primary_wide: int | None = f.u16(optional=True, doc="alias: index of its variable, FFFF none", default=None)
 
 
 class UpdateVariableConfig(Management):
@@ -54,10 +57,12 @@ class UpdateVariableConfig(Management):
 
     code: int = f.u8(default=0x6B, values={0x6B: "update NV configuration"})
     index: int = f.u8(default=0, doc="of the variable; FF: two bytes follow")
-    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable")
+    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable", default=None)
     entry: NvEntry = f.record(NvEntry)
-    primary: int | None = f.u8(optional=True, doc="alias: index of its variable; FF: two bytes follow, or it is unused")
-    primary_wide: int | None = f.u16(optional=True, doc="alias: index of its variable, FFFF none")
+    primary: int | None = f.u8(
+        optional=True, doc="alias: index of its variable; FF: two bytes follow, or it is unused", default=None
+    )
+    primary_wide: int | None = f.u16(optional=True, doc="alias: index of its variable, FFFF none", default=None)
 
 
 class QuerySelfIdentification(Management):
@@ -73,7 +78,7 @@ class FetchVariable(Management):
 
     code: int = f.u8(default=0x73, values={0x73: "NV fetch"})
     index: int = f.u8(default=0, doc="of the variable; FF: two bytes follow")
-    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable")
+    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable", default=None)
 
 
 class VariableValueResponse(Management):
@@ -81,14 +86,14 @@ class VariableValueResponse(Management):
 
     code: int = f.u8(default=0x33, values={0x33: "NV value"})
     index: int = f.u8(default=0, doc="of the variable; FF: two bytes follow")
-    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable")
+    wide_index: int | None = f.u16(when=index == 0xFF, doc="of the variable", default=None)
     value: bytes = f.binary(default=b"")
 
 
 class SendId(Management):
     """Which of its interfaces a node with several is asked about."""
 
-    interface: int | None = f.u8(optional=True, orig="NI_INDEX", doc="0 or absent: the first")
+    interface: int | None = f.u8(optional=True, orig="NI_INDEX", doc="0 or absent: the first", default=None)
 
 
 _INFORMATION = {0: "descriptor", 1: "rate estimates", 2: "name", 3: "self-documentation", 4: "type index"}
@@ -99,8 +104,8 @@ class VariableInfoQuery(Management, source="open stack's headers; spec/iso14908-
 
     information: int = f.u8(default=0, values=_INFORMATION)
     index: int = f.u16(default=0, doc="of the variable")
-    offset: int | None = f.u16(when=information == 3, doc="in the self-documentation text")
-    length: int | None = f.u8(when=information == 3, unit="byte", doc="at most")
+    offset: int | None = f.u16(when=information == 3, doc="in the self-documentation text", default=None)
+    length: int | None = f.u8(when=information == 3, unit="byte", doc="at most", default=None)
 
 
 class NodeInfoQuery(Management, source="open stack's headers; spec/iso14908-1.md 5.5", status="unverified"):
@@ -125,6 +130,7 @@ class Install(Management):
     subcommand: int | None = f.u8(
         optional=True,
         values={0: "wink", 1: "send ID", 4: "query NV info", 5: "query node info", 7: "query capability"},
+        default=None,
     )
     query: SendId | VariableInfoQuery | NodeInfoQuery | CapabilityQuery | None = f.union(
         [
@@ -134,6 +140,7 @@ class Install(Management):
             Case(subcommand == 7, CapabilityQuery),
         ],
         optional=True,
+        default=None,
     )
 
 
@@ -184,6 +191,32 @@ class DescriptorExtended(Bits, size=1):
     most_rate_available: int = bit(7, orig="MRE_AVAIL")
 
 
+class CapabilityInfo(Management, source="open stack's headers", status="unverified"):
+    """What a node has room for, after the alias field of the self-identification (subcommand 7 reads both as one)."""
+
+    text_length: int = f.u16(
+        default=1, orig="NODE_SD_TEXT_LENGTH", unit="byte", doc="of the self-documentation, with its end"
+    )
+    static_variables: int = f.u16(default=0, orig="STATIC_NV_COUNT")
+    length: int = f.u16(default=33, unit="byte", doc="from here on")
+    version: int = f.u8(default=1, orig="VER_STRUCT", doc="of this layout")
+    least_commands: int = f.u8(default=0, orig="VER_NM_MIN", doc="extended command set; 0 none")
+    most_commands: int = f.u8(default=0, orig="VER_NM_MAX", doc="extended command set; 0 none")
+    binding: int = f.u8(default=0, orig="VER_BINDING", doc="0, 1: as the alias field says")
+    flags: bytes = f.binary(6, default=bytes(6), orig="EXT_CAP_FLAGS")
+    domains: int = f.u16(default=2, orig="DOMAIN_CAPACITY")
+    addresses: int = f.u16(default=15, orig="ADDRESS_CAPACITY")
+    message_tags: int = f.u16(default=0, orig="STATIC_MTAG_CAPACITY")
+    monitor_variables: int = f.u16(default=0, orig="MCNV_CAPACITY")
+    monitor_points: int = f.u16(default=0, orig="MCP_CAPACITY")
+    monitor_sets: int = f.u16(default=0, orig="MCS_CAPACITY")
+    monitor_text: int = f.u16(default=0, orig="MAX_MC_DESC_LENGTH", unit="byte")
+    monitor_count: int = f.u16(default=0, orig="MCNV_CURRENT_COUNT")
+    monitor_last: int = f.u16(default=0, orig="MCNV_MAX_INDEX")
+    function_blocks: int = f.u16(default=0, orig="DYN_FB_CAPACITY")
+    wide_addresses: int = f.u8(default=15, orig="EAT_ADDRESS_CAPACITY")
+
+
 class VariableDescriptor(Management, source="open stack's headers; spec/iso14908-1.md 5.5", status="unverified"):
     """What a variable is."""
 
@@ -195,7 +228,7 @@ class VariableDescriptor(Management, source="open stack's headers; spec/iso14908
     extended: DescriptorExtended = f.bits(DescriptorExtended, default=0)
     array_size: int = f.u16(default=1)
     array_element: int = f.u16(default=0)
-    name: bytes | None = f.binary(16, when=extended.name_supplied == 1)
+    name: bytes | None = f.binary(16, when=extended.name_supplied == 1, default=None)
 
 
 class RateResponse(Management, source="open stack's headers; spec/iso14908-1.md 5.5", status="unverified"):
