@@ -95,7 +95,7 @@ def test_a_record_fills_its_length_exactly() -> None:
 
 
 def test_exact_counts_for_fixed_layouts_too() -> None:
-    assert layout_of(Pair).fast is not None
+    assert layout_of(Pair).special.top is not None
     with pytest.raises(BadValue, match="1 bytes are left over"):
         Pair.decode(b"\1\2\3")
     assert "left over" in layout_of(Pair).explain(b"\1\2\3").error

@@ -7,7 +7,7 @@ the word, whatever its byte order on the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -35,10 +35,14 @@ class BitField:
     source: str = ""
     status: str = ""
     root: str = ""
+    top: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.top = (1 << self.width) - 1
 
     @property
     def mask(self) -> int:
-        return ((1 << self.width) - 1) << self.lsb
+        return self.top << self.lsb
 
     def label(self, value: int) -> str:
         """The declared meaning of a value, or ""."""
@@ -53,7 +57,7 @@ class BitField:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        return (int.__int__(instance) >> self.lsb) & ((1 << self.width) - 1)
+        return instance >> self.lsb & self.top
 
 
 def bit(lsb: int, width: int = 1, **options: Any) -> Any:
@@ -72,11 +76,13 @@ class Bits(int):
 
     size: ClassVar[int] = 1
     fields: ClassVar[dict[str, BitField]] = {}
+    _words: ClassVar[Sequence[Any]] = ()
 
     def __init_subclass__(cls, size: int = 0, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.size = size or cls.size
         cls.fields = dict(cls.fields)
+        cls._words = ()
         for name, spec in list(vars(cls).items()):
             if isinstance(spec, BitField):
                 spec.name = name
@@ -88,6 +94,8 @@ class Bits(int):
                 cls.fields[name] = spec
 
     def __new__(cls, value: int = 0, **parts: int) -> Self:
+        if not parts:
+            return int.__new__(cls, value)
         for name, part in parts.items():
             spec = cls.fields.get(name)
             if spec is None:
@@ -98,6 +106,16 @@ class Bits(int):
                 )
             value = value & ~spec.mask | part << spec.lsb
         return super().__new__(cls, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a word of bits does not change; {type(self).__name__}.with_({name}=…) makes another")
+
+    @classmethod
+    def words(cls) -> Sequence[Self]:
+        """All 256 values of a word of one byte, made once: what decoding hands out."""
+        if not cls._words:
+            cls._words = tuple(cls(value) for value in range(256))
+        return cls._words
 
     def with_(self, **parts: int) -> Self:
         """A copy with some bit fields changed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from osgp.wire.values import LTime, OpenEnum, STime, Text, TimeOfDay
 
@@ -126,6 +126,8 @@ class BitsKind(IntKind):
     def wrap(self, order: str) -> Callable[[Any], Any] | None:
         inner = super().wrap(order)
         bits = self.bits
+        if self.size == 1 and not self.signed and hasattr(bits, "words"):
+            return cast(Callable[[Any], Any], bits.words().__getitem__)
         return bits if inner is None else lambda raw: bits(inner(raw))
 
     def to_json(self, value: Any) -> Any:

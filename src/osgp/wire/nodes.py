@@ -16,7 +16,7 @@ from osgp.wire.expr import ENV_ROOT, INDEX_ROOT, OUTER_ROOT, Declared, Expr, Ref
 from osgp.wire.fields import MANY, Field, Spec
 from osgp.wire.kinds import IntKind, Kind
 
-__all__ = ["ArrayNode", "Items", "LeafNode", "Node", "PrefixNode", "RecordNode", "Run", "UnionNode"]
+__all__ = ["ArrayNode", "Items", "LeafNode", "Node", "PrefixNode", "RecordNode", "Run", "UnionNode", "converters"]
 
 _MAX_EMPTY = 4096
 """Entries of size zero that a count may ask for: hostile counts must not cost memory (project choice)."""
@@ -129,7 +129,7 @@ class LeafNode(Node):
         self.at_most = spec.at_most
         if isinstance(length, int) and not spec.at_most:
             self.size = max(0, length)
-        self.unpack, self.pack = _converters(kind, self.order, self.size)
+        self.unpack, self.pack = converters(kind, self.order, self.size)
 
     def _length(self, run: Run, pos: int, end: int) -> int:
         if self.size is not None:
@@ -153,7 +153,7 @@ class LeafNode(Node):
             raise self._bad(run, "no value")
         pack = self.pack
         if self.size is None and self.length is not None and not self.at_most:
-            _, pack = _converters(self.kind, self.order, max(0, run.number(self.length)))
+            _, pack = converters(self.kind, self.order, max(0, run.number(self.length)))
         try:
             raw = pack(value)
         except (ValueError, TypeError, OverflowError) as error:
@@ -170,7 +170,7 @@ class LeafNode(Node):
         return max(0, run.number(self.length))
 
 
-def _converters(kind: Kind, order: str, size: int | None) -> tuple[Callable[[Any], Any], Callable[[Any], bytes]]:
+def converters(kind: Kind, order: str, size: int | None) -> tuple[Callable[[Any], Any], Callable[[Any], bytes]]:
     """From bytes to value and back, for the walk; ``fast`` uses the struct module instead."""
     wrap, unwrap = kind.wrap(order), kind.unwrap(order, size)
     if kind.code(order) is None:

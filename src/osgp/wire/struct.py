@@ -13,8 +13,9 @@ plain objects with slots; ``_rest`` keeps bytes beyond the declared ones (newer 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, Self, cast, dataclass_transform
 
 from osgp.wire import fields
 from osgp.wire.bits import BitField
@@ -81,6 +82,8 @@ class StructMeta(type):
     specs: dict[str, Spec]
     declared: dict[str, Field]
     about: About
+    _made: Callable[..., None] | None
+    _shared: bool
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
         own = {key: value for key, value in namespace.items() if isinstance(value, Field)}
@@ -106,10 +109,28 @@ class StructMeta(type):
         given = {option: options.pop(option) for option in _OPTIONS if option in options}
         inherited = next((base.about for base in bases if isinstance(base, StructMeta)), About())
         namespace["about"] = replace(inherited, **given)
+        namespace["_made"] = None
+        parents = [base for base in bases if isinstance(base, StructMeta)]
+        if "__init__" in namespace:
+            namespace["_shared"] = True
+            for parent in parents:
+                parent._share()
+        else:
+            namespace["_shared"] = False
+            if parents and parents[0].__init__ is parents[0]._made:  # type: ignore[misc]  # looked up, not called
+                namespace["__init__"] = Struct.__init__  # the parent's own constructor knows the parent's fields only
         return super().__new__(mcls, name, bases, namespace, **options)
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
         super().__init__(name, bases, namespace)
+
+    def _share(cls) -> None:
+        """Keep to ``Struct.__init__``: a subclass calls it from a constructor of its own, for the fields of all its heirs."""
+        for each in cls.__mro__:
+            if isinstance(each, StructMeta):
+                each._shared = True
+                if each._made is not None and each.__dict__.get("__init__") is each._made:
+                    each.__init__ = Struct.__init__  # type: ignore[misc]  # the purpose
 
 
 class Struct(metaclass=StructMeta):
@@ -119,35 +140,32 @@ class Struct(metaclass=StructMeta):
     specs: ClassVar[dict[str, Spec]]
     declared: ClassVar[dict[str, Field]]
     about: ClassVar[About]
+    _made: ClassVar[Callable[..., None] | None]
+    _shared: ClassVar[bool]
 
     def __init__(self, **values: Any) -> None:
-        for name, spec in self.specs.items():
-            if name in values:
-                setattr(self, name, values.pop(name))
-            elif spec.count is not None:
-                setattr(self, name, [])
-            elif isinstance(spec.default, (int, bytes)) and spec.kind is not None:
-                setattr(self, name, spec.default)
-            else:
-                setattr(self, name, None)
-        self._rest: bytes = values.pop(
-            "_rest", b""
-        )  # declared here: in the class body checkers would make it a parameter
-        if values:
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(values)}")
+        # Until the first instance; then the class has a constructor of its own. ``_rest`` is a word of it, too; declared
+        # here, since in the class body checkers would make it a parameter.
+        self._rest: bytes
+        constructor = _constructor(type(self))
+        if type(self).__init__ is Struct.__init__ and not type(self)._shared:
+            type(self).__init__ = constructor  # type: ignore[method-assign]  # the purpose
+        constructor(self, **values)
 
     @classmethod
     def decode(cls, data: bytes, context: Context = EMPTY) -> Self:
         """Read an instance. Raises DecodeError (Truncated, BadValue) with structure, field and offset."""
-        from osgp.wire.layout import layout_of
-
-        return layout_of(cls, context).decode(data)
+        layout = context._layouts.get(cls)
+        if layout is None:
+            layout = _layout_of(cls, context)
+        return layout.read(data)  # type: ignore[no-any-return]  # an instance of cls by construction
 
     def encode(self, context: Context = EMPTY) -> bytes:
         """The bytes of this instance. Raises BadValue for a value that its field cannot hold."""
-        from osgp.wire.layout import layout_of
-
-        return layout_of(type(self), context).encode(self)
+        layout = context._layouts.get(type(self))
+        if layout is None:
+            layout = _layout_of(type(self), context)
+        return layout.write(self)  # type: ignore[no-any-return]  # bytes by construction
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary by the standard's field names; absent fields are left out."""
@@ -174,6 +192,35 @@ class Struct(metaclass=StructMeta):
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.specs if getattr(self, name) is not None)
         return f"{type(self).__name__}({inner})"
+
+
+def _layout_of(struct: type[Struct], context: Context) -> Any:
+    """The layout, when a context meets a structure for the first time; ``layout`` stands on this module."""
+    from osgp.wire.layout import layout_of
+
+    return layout_of(struct, context)
+
+
+def _constructor(struct: type[Struct]) -> Callable[..., None]:
+    """The constructor of a class, made once: its fields are keyword parameters. Of the declaration only names reach the code."""
+    if struct._made is not None:
+        return struct._made
+    names: dict[str, Any] = {"_missing_": object()}
+    parameters, lines = [], []
+    for place, (name, spec) in enumerate(struct.specs.items()):
+        given = isinstance(spec.default, (int, bytes)) and spec.kind is not None
+        names[f"d{place}"] = names["_missing_"] if spec.count is not None else spec.default if given else None
+        parameters.append(f"{name}=d{place}")
+        fresh = f"[] if {name} is _missing_ else " if spec.count is not None else ""
+        lines.append(f" _o.{name} = {fresh}{name}\n")
+    exec(
+        f"def __init__(_o, /, *, {', '.join([*parameters, '_rest=bytes()'])}):\n{''.join(lines)} _o._rest = _rest\n",
+        names,
+    )
+    made = names["__init__"]
+    made.__qualname__, made.__module__ = f"{struct.__qualname__}.__init__", struct.__module__
+    struct._made = made
+    return cast(Callable[..., None], made)
 
 
 def field_meta(struct: type[Struct], *names: str) -> Spec | BitField | None:
