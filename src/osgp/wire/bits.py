@@ -111,7 +111,7 @@ class Bits(int):
         raise AttributeError(f"a word of bits does not change; {type(self).__name__}.with_({name}=…) makes another")
 
     @classmethod
-    def words(cls) -> Sequence[Self]:
+    def _instances(cls) -> Sequence[Self]:
         """All 256 values of a word of one byte, made once: what decoding hands out."""
         if not cls._words:
             cls._words = tuple(cls(value) for value in range(256))

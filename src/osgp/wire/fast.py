@@ -80,7 +80,7 @@ class Pieces:
         kind = node.kind
         if isinstance(kind, BitsKind) and isinstance(kind.bits, type) and issubclass(kind.bits, Bits):
             if kind.size == 1:
-                return f"{self.name(kind.bits.words())}[{{0}}]"
+                return f"{self.name(kind.bits._instances())}[{{0}}]"
             if kind.bits.__new__ is Bits.__new__:
                 return f"_make({self.name(kind.bits)},{{0}})"
         if isinstance(kind, EnumKind) and kind.size == 1:

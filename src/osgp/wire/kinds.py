@@ -127,7 +127,7 @@ class BitsKind(IntKind):
         inner = super().wrap(order)
         bits = self.bits
         if self.size == 1 and not self.signed and hasattr(bits, "words"):
-            return cast(Callable[[Any], Any], bits.words().__getitem__)
+            return cast(Callable[[Any], Any], bits._instances().__getitem__)
         return bits if inner is None else lambda raw: bits(inner(raw))
 
     def to_json(self, value: Any) -> Any:
