@@ -528,12 +528,6 @@ def test_with_three_sides_there_is_no_other_half() -> None:
     assert ask(router, "7e7c") == "1e"
 
 
-def test_a_half_takes_commands_as_its_own_management_hands_them() -> None:
-    router = two_sided()
-    assert router.half(1).serve(bytes.fromhex("780103")) == b"\x38"
-    assert ask(router, "7b00", 1) == "3b" + "08" + "00" * 7
-
-
 @pytest.mark.parametrize("apdu", ["", "51", "73", "7d0101", "7f", "80ff", "00"])
 def test_what_is_no_routers_command_is_left_to_others(apdu: str) -> None:
     assert ask(two_sided(), apdu) is None

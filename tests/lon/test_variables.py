@@ -301,6 +301,19 @@ def test_turnaround_brings_an_input_the_value_of_an_output_of_the_same_node() ->
     assert variables.turnaround(0) == [VariableUpdated(0, b"\x00\xca")]
 
 
+def test_of_two_outputs_the_first_gives_an_input_its_value() -> None:
+    variables = VariableTable(
+        (
+            NetworkVariable("nviPower"),
+            NetworkVariable("nvoFirst", output=True, initial=b"\x01"),
+            NetworkVariable("nvoSecond", output=True, initial=b"\x02"),
+        )
+    )
+    for index in range(3):
+        variables.set_config(index, bound(0x10D, turnaround=int(index == 0)))
+    assert variables.turnaround(0) == [VariableUpdated(0, b"\x01")]
+
+
 def test_without_turnaround_or_with_another_size_nothing_is_carried() -> None:
     variables = table()
     variables.set_config(0, bound(0x10D))
@@ -435,6 +448,12 @@ def test_the_self_identification_of_a_small_node_byte_by_byte() -> None:
         + b"\xff\x00\x05"  # binding II, statistics, 63: the number of aliases follows
     )
     assert variables.self_identification() == expected
+
+
+def test_more_than_255_variables_are_told_with_the_high_byte_of_their_number() -> None:
+    variables = VariableTable(NetworkVariable(f"v{number}") for number in range(515))
+    header = SelfIdentificationHeader.decode(variables.self_identification()[:6])
+    assert (header.count_low, header.count_high) == (3, 2)
 
 
 name = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", min_size=1, max_size=16)

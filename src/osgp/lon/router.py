@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from osgp.lon.apdu import failure_code, success_code
 from osgp.lon.configuration import DOMAINS, Configuration, Membership
@@ -40,7 +40,7 @@ from osgp.lon.packet import Packet
 from osgp.wire import EMPTY, Struct, layout_of
 from osgp.wire.errors import ConfigError
 
-__all__ = ["ESCAPE", "ForwardingTable", "Router", "RouterCounters", "RouterHalf", "RouterSide"]
+__all__ = ["ESCAPE", "ForwardingTable", "Router", "RouterCounters", "RouterSide"]
 
 ESCAPE = 0x7E
 """Code of a command for the other half: the command follows."""
@@ -96,7 +96,8 @@ class RouterSide:
     """One half of a router: a node on one side, and the tables by which it forwards what it hears.
 
     ``configuration``: who the half is; its domain entries are those in which it forwards. ``manage``: answers any other command that
-    reaches the half through the escape (an APDU in, an APDU or None for silence out); without it they are refused.
+    reaches the half through the escape (an APDU in, an APDU or None for silence out); without it they are refused. It is told
+    nothing of who asked, and should trust nobody.
     ``heard``: when a learning router last heard a subnet here, by domain index and subnet, in seconds.
     """
 
@@ -195,10 +196,6 @@ class Router:
         if self.kind == RouterKind.LEARNING:
             self._learn(from_side, place.domain_index, packet.npdu.source_subnet, now)
         return self._sent([(number, packet) for number in targets])
-
-    def half(self, side: int) -> RouterHalf:
-        """What the management of the half ``side`` hands a router's commands to."""
-        return RouterHalf(self, side)
 
     def serve(self, apdu: bytes, side: int = 0) -> bytes | None:
         """The answer to a router's command (74 to 7C, 7E) that reached the half ``side``; None for one that is no router's.
@@ -325,17 +322,6 @@ class Router:
         else:
             return False
         return True
-
-
-class RouterHalf(NamedTuple):
-    """One half as its own management sees it: takes a router's commands."""
-
-    router: Router
-    side: int
-
-    def serve(self, apdu: bytes) -> bytes | None:
-        """See ``Router.serve``."""
-        return self.router.serve(apdu, self.side)
 
 
 _COMMANDS: dict[int, type[Struct]] = {
