@@ -20,7 +20,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from osgp.lon.address import Broadcast, Destination, SubnetNode
 from osgp.lon.apdu import OFFLINE, PROXY, Family, family
@@ -39,6 +38,7 @@ from osgp.lon.headers import ANSWER, MESSAGE, REMINDER, REMINDER_MESSAGE, REPEAT
 from osgp.lon.indication import Indication
 from osgp.lon.interests import Interests
 from osgp.lon.ltep import Mode, Service
+from osgp.lon.management import Management
 from osgp.lon.network import Arrival, accept
 from osgp.lon.nm import ServicePin
 from osgp.lon.npdu import ENHANCED, PduType
@@ -60,9 +60,6 @@ from osgp.lon.transport import DEFAULTS, QUIET_S, Nested, Options, Transaction, 
 from osgp.lon.variables import OutgoingVariable, VariableTable
 from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError
 
-if TYPE_CHECKING:
-    from osgp.lon.management import Management
-
 __all__ = ["ChainOptions", "Stack"]
 
 _TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHPDU)
@@ -76,8 +73,9 @@ class ChainOptions:
     """How a message goes through repeaters. ``source``: our own leg (its path is that of the first hop).
 
     ``timer``, ``retry``: of the hops behind the first, as codes of ``lon.timers``; the failing hop is told right from timer 8 and
-    retry 1 on, if the last leg, whose wait is ``target_timer`` times its transmissions, is over before. ``target_…``: of the last leg; ``service`` there. ``travel_s``: time allowed for a packet on each leg; from it and the
-    others' waits our own timer is computed (project choice); None takes ``source.timer_s`` as it is.
+    retry 1 on, if the last leg, whose wait is ``target_timer`` times its transmissions, is over before.
+    ``target_…``: of the last leg; ``service`` there. ``travel_s``: time allowed for a packet on each leg; from it and the others'
+    waits our own timer is computed (project choice); None takes ``source.timer_s`` as it is.
     """
 
     source: Options = field(default_factory=lambda: Options(retry=1))
@@ -122,11 +120,7 @@ class Stack:
     ) -> None:
         self.configuration = configuration
         self.variables = variables
-        if management is None:
-            from osgp.lon.management import Management
-
-            management = Management(configuration, variables=variables)
-        self.management = management
+        self.management = management or Management(configuration, variables=variables)
         self.quiet_s = quiet_s
         self.promiscuous = promiscuous
         self._out: list[Packet] = []
