@@ -488,7 +488,7 @@ class LonIp:
 
     def _many(self, address: str, domain: bytes, subnet: int) -> tuple[Endpoint, ...]:
         if self._multicast:
-            return ((address, PORT), *self._listeners)
+            return ((address, self.addresses.port), *self._listeners)
         return tuple(dict.fromkeys((*self.addresses.fixed_endpoints(domain, subnet), *self._listeners)))
 
     def _carry_source(self, raw: LonIpHeader, npdu: Npdu) -> bool:

@@ -126,16 +126,22 @@ class AddressMap:
 
     ``fixed``: places whose endpoints are told beforehand. ``entries``: most learnt places (the ones not heard for longest make
     room). ``age_s``: seconds after which a node that was not heard counts as unknown again; 0 never. Announcements of whole subnets
-    are kept for 16 domains.
+    are kept for 16 domains. ``port``: where nodes listen whose port nothing else says, and multicasts go.
     """
 
     def __init__(
-        self, fixed: Mapping[Place, Endpoint] | None = None, *, entries: int = _ENTRIES, age_s: float = _AGE_S
+        self,
+        fixed: Mapping[Place, Endpoint] | None = None,
+        *,
+        entries: int = _ENTRIES,
+        age_s: float = _AGE_S,
+        port: int = PORT,
     ) -> None:
         if entries < 1:
             raise ConfigError(f"a map of {entries} addresses holds none")
         self.entries = entries
         self.age_s = age_s
+        self.port = port
         self._fixed = {place: Peer(endpoint, False, 0.0, fixed=True) for place, endpoint in (fixed or {}).items()}
         self._learnt: OrderedDict[Place, Peer] = OrderedDict()
         self._derived: dict[bytes, set[int]] = {}
@@ -152,7 +158,7 @@ class AddressMap:
             self._forget(place)
         domain, subnet, node = place
         address = derived_address(domain, subnet, node) if subnet in self._derived.get(domain, ()) else None
-        return None if address is None else self._keep(place, Peer((address, PORT), True, now))
+        return None if address is None else self._keep(place, Peer((address, self.port), True, now))
 
     def is_old(self, peer: Peer, now: float) -> bool:
         """Whether a node was not heard for so long that its address is in doubt."""
