@@ -1,0 +1,452 @@
+"""Frames of a control network layer by layer: what each says, and the tree of all fields. One frame at a time, no memory.
+
+Layouts from ``osgp.lon`` (ISO/IEC 14908-1); the order of layers is ``docs/design/control-network.md``. A response does not say what it
+answers: ``lon_observer`` remembers the request and hands it in; without it a response's APDU stays a code and its data. Keys in
+network management are masked before anything is explained (``osgp.lon.redact``); the bytes shown are the masked ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
+from osgp.lon.apdu import PROXY, PROXY_FAILED, Apdu, Family, NvMessage, family
+from osgp.lon.authpdu import AuthPdu
+from osgp.lon.cnip import DIGEST_SIZE, HEADER_SIZE, CnIpPacket, lpdu_in
+from osgp.lon.commands import command, decode_request, decode_response, explain_request, explain_response, is_command
+from osgp.lon.crc import CRC_SIZE, crc16, has_crc, with_crc, without_crc
+from osgp.lon.lonip import LonIpHeader
+from osgp.lon.lpdu import LinkHeader, Lpdu, LpduWithCrc
+from osgp.lon.ltep import Ltep, LtepFailure
+from osgp.lon.npdu import AddressFormat, Npdu, PduType
+from osgp.lon.packet import Packet
+from osgp.lon.redact import MASK, redacted_apdu
+from osgp.lon.tpdu import VERSIONS, Spdu, SpduType, Tpdu, TpduType
+from osgp.wire import EMPTY, Context, Struct, layout_of
+from osgp.wire.errors import BadCrc, DecodeError, Truncated
+from osgp.wire.explain import ExplainNode
+
+__all__ = [
+    "Dissection",
+    "dissect_cnip",
+    "dissect_frame",
+    "dissect_lonip",
+    "explain_frame",
+    "read_message",
+    "target_apdu",
+]
+
+ROUTER_ESCAPE = 0x7E
+_MOST_NESTED = 16
+_PDUS: dict[int, type[Tpdu] | type[Spdu] | type[AuthPdu]] = {
+    PduType.TPDU: Tpdu,
+    PduType.SPDU: Spdu,
+    PduType.AUTHPDU: AuthPdu,
+}
+_FULL = {
+    Tpdu: (TpduType.ACKD, TpduType.UNACKD_RPT, TpduType.REM_MSG),
+    Spdu: (SpduType.REQUEST, SpduType.RESPONSE, SpduType.REM_MSG),
+}
+"""Types that carry a message."""
+_CUT = "cut short, or bytes of something else"
+
+
+@dataclass(slots=True)
+class Dissection:
+    """One frame, read as far as it goes.
+
+    ``carrier``: ``lpdu``, ``cnip`` or ``lonip``. ``raw``: its bytes, keys masked. ``crc``: whether the frame's CRC is right, None
+    without one. ``header``, ``npdu``, ``pdu``, ``apdu``: the layers that could be read, the APDU with keys masked. ``error``:
+    what is wrong, where, and the likely cause.
+    """
+
+    carrier: str
+    raw: bytes
+    crc: bool | None = None
+    header: LinkHeader | None = None
+    npdu: Npdu | None = None
+    pdu: Tpdu | Spdu | AuthPdu | None = None
+    apdu: bytes = b""
+    error: str = ""
+    _layers: list[tuple[str, type[Struct], Context, int, int]] = field(default_factory=list)
+    _apdu_at: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.error
+
+    @property
+    def is_response(self) -> bool:
+        """Whether it is the response to a request."""
+        return isinstance(self.pdu, Spdu) and self.pdu.header.type == SpduType.RESPONSE
+
+    @property
+    def direction(self) -> str:
+        """``request`` or ``response`` for what the session layer carries, else nothing."""
+        return "" if not isinstance(self.pdu, Spdu) else "response" if self.is_response else "request"
+
+    @property
+    def transaction(self) -> int | None:
+        """The transaction number, of 12 bits in enhanced mode."""
+        if self.pdu is None:
+            return None
+        low = self.pdu.transaction_low
+        return self.pdu.header.transaction if low is None else self.pdu.header.transaction << 8 | low
+
+    @property
+    def source(self) -> SubnetNode | None:
+        """The sender."""
+        return None if self.npdu is None else SubnetNode(self.npdu.source_subnet, self.npdu.source_node.node)
+
+    @property
+    def destination(self) -> Destination | None:
+        """Whom it is for; for the answer of a group's member the node that asked."""
+        return None if self.npdu is None else _destination(self.npdu)
+
+    def tree(self, request: bytes | None = None) -> ExplainNode:
+        """Every field of every layer with offsets from the start of the frame. ``request``: the APDU that a response answers."""
+        root = at = ExplainNode("Frame", type="record", size=len(self.raw), raw=self.raw)
+        for place, (name, struct, context, start, end) in enumerate(self._layers):
+            inner = _explain(struct, context, self.raw[start:end], start)
+            if not place:
+                root = at = inner
+                continue
+            inner.shift(start)
+            (_child(at, name) or at).children.append(inner)
+            at = inner
+        _mark_crc(root, self)
+        if self.apdu:
+            holder = _child(at, "apdu" if self.pdu is not None else "pdu")
+            if holder is not None:
+                _grow_apdu(holder, self.apdu, self._apdu_at, self.is_response, request)
+        root.error = self.error or root.error
+        return root
+
+    def fields(self, request: bytes | None = None) -> dict[str, Any]:
+        """What the frame says, as plain data; ``request`` as in ``tree``."""
+        told: dict[str, Any] = {"carrier": self.carrier}
+        if self.crc is not None:
+            told["crc_ok"] = self.crc
+        if self.header is not None:
+            told["priority"] = bool(self.header.priority)
+            told["alternate_path"] = bool(self.header.alternate_path)
+            told["delta_backlog"] = self.header.delta_backlog
+        npdu = self.npdu
+        if npdu is None:
+            return told
+        told["version"] = npdu.control.version
+        told["domain"] = npdu.domain.hex().upper()
+        told["source"] = str(self.source)
+        told["destination"] = str(self.destination)
+        if npdu.member is not None:
+            told["group"] = npdu.group
+            told["member"] = npdu.member
+        told["pdu"] = PduType(npdu.control.pdu_type).name
+        if self.pdu is not None:
+            told["type"] = type_name(self.pdu)
+            told["transaction"] = self.transaction
+        if isinstance(self.pdu, (Tpdu, Spdu)):
+            told["authenticated"] = bool(self.pdu.header.authenticated)
+            if self.pdu.member_list is not None:
+                told["member_list"] = self.pdu.member_list.hex()
+        if self.apdu:
+            told["apdu"] = _apdu_fields(self.apdu, self.is_response, request)
+        return told
+
+
+def type_name(pdu: Tpdu | Spdu | AuthPdu) -> str:
+    """The type of a PDU as the standard spells it; a number for one that nobody knows."""
+    code = pdu.header.type
+    return pdu.header.fields["type"].label(code) or f"type {code}"
+
+
+# ---- from bytes to layers ----------------------------------------------------------------------------------------------
+def dissect_frame(frame: bytes, *, crc: bool | None = None) -> Dissection:
+    """Read a link frame. ``crc``: whether it ends with its CRC; None: it does if its last two bytes are that. Never raises."""
+    found = Dissection("lpdu", frame)
+    _lpdu(found, 0, len(frame), crc)
+    return found
+
+
+def dissect_cnip(datagram: bytes, *, crc: bool | None = None) -> Iterator[Dissection]:
+    """Read the packets of a CN/IP datagram, one after the other; ``crc`` as in ``dissect_frame``. Never raises."""
+    at = 0
+    while True:
+        rest = datagram[at:]
+        found = Dissection("cnip", rest)
+        try:
+            packet = CnIpPacket.decode(rest)
+        except DecodeError as error:
+            found._layers.append(("", CnIpPacket, EMPTY, 0, len(rest)))
+            found.error = _told(error, 0, _CUT)
+            yield found
+            return
+        start = HEADER_SIZE + len(packet.extension)
+        end = start + len(packet.data)
+        size = end + (DIGEST_SIZE if packet.digest is not None else 0)
+        least = HEADER_SIZE + 4 * packet.header.extension_words
+        found.raw = rest[:size]
+        found._layers.append(("", CnIpPacket, EMPTY, 0, size))
+        if packet.header.length < least:
+            words = f"a length of {packet.header.length} bytes, the header alone has {least}"
+            found.error = f"{words} (lon: CnIpHeader.length at byte 0); likely {_CUT}"
+            yield found
+            return
+        try:
+            lpdu_in(packet, crc=False)
+        except DecodeError as error:
+            found.error = _told(error, 0, "")
+        else:
+            _lpdu(found, start, end, crc)
+        yield found
+        at += size
+        if at >= len(datagram):
+            return
+
+
+def dissect_lonip(datagram: bytes, packet: Packet | None) -> Dissection:
+    """Read a LON/IP datagram. ``packet``: what ``osgp.lon.lonip.LonIp`` makes of it, which knows what the IP addresses say; None when
+    it makes nothing of it. Never raises."""
+    found = Dissection("lonip", datagram)
+    found._layers.append(("", LonIpHeader, EMPTY, 0, len(datagram)))
+    try:
+        header = LonIpHeader.decode(datagram)
+    except DecodeError as error:
+        found.error = _told(error, 0, _CUT)
+        return found
+    if packet is not None:
+        found.header, found.npdu = packet.header, packet.npdu
+    version = {0: 0, 1: 2}.get(header.version.version, header.version.version & 3)
+    _pdu(found, PduType(header.control.pdu_type), version, len(datagram) - len(header.pdu))
+    return found
+
+
+def explain_frame(frame: bytes, *, crc: bool | None = None, request: bytes | None = None) -> ExplainNode:
+    """The tree of a link frame's fields, all layers; ``crc`` as in ``dissect_frame``, ``request`` as in ``Dissection.tree``."""
+    return dissect_frame(frame, crc=crc).tree(request)
+
+
+def target_apdu(apdu: bytes) -> bytes:
+    """The innermost message of a proxied or router-escaped one; any other comes back as it is."""
+    for _ in range(_MOST_NESTED):
+        try:
+            inner = _carried(apdu)
+        except DecodeError:
+            break
+        if not inner:
+            break
+        apdu = inner
+    return apdu
+
+
+def _told(error: DecodeError, start: int, cause: str) -> str:
+    """An error with its place counted from the start of the frame, and the likely cause."""
+    if error.bit_offset is not None:
+        error.bit_offset += 8 * start
+    cause = error.hint or cause
+    return f"{error}; likely {cause}" if cause else str(error)
+
+
+def _lpdu(found: Dissection, start: int, end: int, crc: bool | None) -> None:
+    frame = found.raw[start:end]
+    checked = has_crc(frame) if crc is None else crc
+    name = "data" if start else ""
+    found._layers.append((name, LpduWithCrc if checked else Lpdu, EMPTY, start, end))
+    inner = end
+    if checked:
+        try:
+            without_crc(frame)
+            found.crc = True
+        except BadCrc as error:
+            found.crc = False
+            found.error = _told(error, start, "")
+        except Truncated as error:
+            found.error = _told(error, start, _CUT)
+            return
+        inner -= CRC_SIZE
+    if inner == start:
+        found.error = f"no bytes, no frame (lon: Lpdu.header at byte {start})"
+        return
+    found.header = LinkHeader(frame[0])
+    start += 1
+    found._layers.append(("npdu", Npdu, EMPTY, start, inner))
+    try:
+        npdu = Npdu.decode(found.raw[start:inner])
+    except DecodeError as error:
+        found.error = found.error or _told(error, start, _CUT)
+        return
+    found.npdu = npdu
+    masked = _pdu(found, PduType(npdu.control.pdu_type), npdu.control.version, inner - len(npdu.pdu), inner)
+    if masked and checked:  # the old CRC would tell something about what was masked
+        good = with_crc(found.raw[end - len(frame) : inner])[-CRC_SIZE:]
+        found.raw = found.raw[:inner] + (good if found.crc else bytes((MASK,)) * CRC_SIZE) + found.raw[end:]
+
+
+def _pdu(found: Dissection, kind: PduType, version: int, start: int, end: int | None = None) -> bool:
+    """Read what the network layer encloses, mask keys; whether any were."""
+    end = len(found.raw) if end is None else end
+    raw = found.raw[start:end]
+    if not raw:
+        found.error = found.error or f"nothing is enclosed (lon: Npdu.pdu at byte {start}); likely {_CUT}"
+        return False
+    context = VERSIONS[version]
+    if kind == PduType.APDU:
+        found._apdu_at = start
+    else:
+        struct = _PDUS[kind]
+        found._layers.append(("pdu", struct, context, start, end))
+        try:
+            found.pdu = struct.decode(raw, context)
+        except DecodeError as error:
+            found.error = found.error or _told(error, start, _CUT)
+            return False
+        if kind == PduType.AUTHPDU:
+            return False
+        found._apdu_at = end - len(found.pdu.apdu) if isinstance(found.pdu, (Tpdu, Spdu)) else end
+    apdu = found.raw[found._apdu_at : end]
+    if not apdu and isinstance(found.pdu, (Tpdu, Spdu)) and found.pdu.header.type in _FULL[type(found.pdu)]:
+        found.error = (
+            found.error or f"no message in it (lon: {type(found.pdu).__name__}.apdu at byte {end}); likely {_CUT}"
+        )
+    found.apdu = redacted_apdu(apdu, found.is_response)
+    masked = found.apdu != apdu
+    if masked:
+        found.raw = found.raw[: found._apdu_at] + found.apdu + found.raw[end:]
+    found.error = found.error or _apdu_error(found.apdu, found._apdu_at, found.is_response)
+    return masked
+
+
+def _apdu_error(apdu: bytes, start: int, response: bool) -> str:
+    """What is wrong with a message of a known layout, or with the one that it carries to its target."""
+    for _ in range(_MOST_NESTED):
+        struct = _struct_of(apdu, response)
+        try:
+            if struct is not None:
+                struct.decode(apdu)
+            elif apdu and not response and is_command(apdu[0]):
+                decode_request(apdu)
+        except DecodeError as error:
+            return _told(error, start, _CUT)
+        inner = b"" if response else _carried(apdu)
+        if inner is None:
+            return f"no message for the target (lon: Ltep.apdu at byte {start + len(apdu)}); likely {_CUT}"
+        if not inner:
+            break
+        start += len(apdu) - len(inner)
+        apdu = inner
+    return ""
+
+
+def _carried(apdu: bytes) -> bytes | None:
+    """The message inside a sound proxied or router-escaped one; no bytes in others; None where it is missing."""
+    if apdu[:1] == bytes((ROUTER_ESCAPE,)):
+        return apdu[1:]
+    return Ltep.decode(apdu).apdu or None if apdu[:1] == bytes((PROXY,)) else b""
+
+
+def _struct_of(apdu: bytes, response: bool) -> type[Struct] | None:
+    """The layout of a message that is none of diagnostics and management, and no response to one."""
+    if not apdu:
+        return None
+    code = apdu[0]
+    if family(code) == Family.VARIABLE:
+        return NvMessage
+    if response:
+        return LtepFailure if code == PROXY_FAILED and len(apdu) == 2 else None
+    if code == PROXY:
+        return Ltep
+    return None if is_command(code) else Apdu
+
+
+def _destination(npdu: Npdu) -> Destination:
+    how = npdu.control.address_format
+    if how == AddressFormat.MULTICAST:
+        return Group(npdu.group or 0)
+    if how == AddressFormat.UNIQUE_NODE_ID:
+        return UniqueNodeId(npdu.unique_node_id or bytes(6), npdu.destination_subnet or 0)
+    if npdu.destination_node is not None:
+        return SubnetNode(npdu.destination_subnet or 0, npdu.destination_node.node)
+    return Broadcast(npdu.destination_subnet or 0)
+
+
+# ---- from layers to trees ------------------------------------------------------------------------------------------------
+def _child(node: ExplainNode, name: str) -> ExplainNode | None:
+    return next((child for child in node.children if child.name == name), None)
+
+
+def _explain(struct: type[Struct], context: Context, raw: bytes, start: int) -> ExplainNode:
+    """The tree of a layer; places in its error count from the start of the frame, its offsets do not yet."""
+    inner = layout_of(struct, context).explain(raw)
+    if inner.error:
+        try:
+            layout_of(struct, context).decode(raw)
+        except DecodeError as error:
+            inner.error = _told(error, start, "")
+    return inner
+
+
+def _grow_apdu(holder: ExplainNode, apdu: bytes, start: int, response: bool, request: bytes | None) -> None:
+    for _ in range(_MOST_NESTED):
+        inner = _explain_apdu(apdu, response, request)
+        inner.shift(start)
+        holder.children.append(inner)
+        nested = _child(inner, "apdu")
+        if response or nested is None or apdu[0] not in (PROXY, ROUTER_ESCAPE) or not nested.size:
+            return
+        apdu, start, holder = nested.raw, nested.offset, nested
+
+
+def _explain_apdu(apdu: bytes, response: bool, request: bytes | None) -> ExplainNode:
+    if response and request:
+        asked = target_apdu(request)
+        if asked and is_command(asked[0]):
+            return explain_response(asked, apdu)
+    elif is_command(apdu[0]) and not response:
+        return explain_request(apdu)
+    return layout_of(_struct_of(apdu, response) or Apdu).explain(apdu)
+
+
+def _mark_crc(root: ExplainNode, found: Dissection) -> None:
+    """Say at the CRC whether it is right."""
+    if found.crc is None:
+        return
+    for _, node in root.walk():
+        if node.name == "LpduWithCrc":
+            place = _child(node, "crc")
+            if place is not None:
+                frame = found.raw[node.offset : node.offset + node.size - CRC_SIZE]
+                place.text = f"0x{place.value:04X}: " + (
+                    "right" if found.crc else f"wrong, {crc16(frame):04X} belongs here"
+                )
+            return
+
+
+def read_message(apdu: bytes, response: bool = False, request: bytes = b"") -> Struct:
+    """An APDU by its layout. ``request``: the APDU that a response answers, b"" if it is not known. Raises DecodeError."""
+    if response and request and is_command(request[0]):
+        return decode_response(request, apdu)
+    if not response and apdu and is_command(apdu[0]):
+        return decode_request(apdu)
+    return (_struct_of(apdu, response) or Apdu).decode(apdu)
+
+
+def _apdu_fields(apdu: bytes, response: bool, request: bytes | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"code": f"{apdu[0]:02X}"}
+    asked = target_apdu(request) if response and request else b""
+    if asked and is_command(asked[0]):
+        told["answers"] = command(asked[0], asked[1:]).name
+    elif not response and is_command(apdu[0]):
+        told["name"] = command(apdu[0], apdu[1:]).name
+    try:
+        value = read_message(apdu, response, asked)
+    except DecodeError:
+        told["data"] = apdu[1:].hex()
+        return told
+    told["layout"] = type(value).__name__
+    told.update({name.lower(): part for name, part in value.to_json().items() if name != "CODE"})
+    if isinstance(value, Ltep) and value.apdu:
+        told["apdu"] = _apdu_fields(value.apdu, False, None)
+    return told
