@@ -305,16 +305,19 @@ def test_priority_has_numbers_of_its_own() -> None:
 
 def test_a_destination_never_gets_the_same_number_twice_in_a_row() -> None:
     numbers = TransactionNumbers()
-    first = numbers.allocate(False, "peer", None, 0.0)
+
+    def take(peer: str, now: float) -> int:
+        found = numbers.allocate(False, peer, None, now)
+        assert found is not None
+        return found.number
+
+    assert take("peer", 0.0) == 0
     for other in range(15):
-        numbers.allocate(False, f"other {other % 9}", None, 1.0)
-    again = numbers.allocate(False, "peer", None, 2.0)
-    assert first == 0
-    assert again != first
-    last = again
+        take(f"other {other % 9}", 1.0)
+    assert take("peer", 2.0) == 1
     for other in range(14):
-        numbers.allocate(False, f"other {other % 9}", None, 2.0)
-    assert numbers.allocate(False, "peer", None, 3.0) != last
+        take(f"other {other % 9}", 2.0)
+    assert take("peer", 3.0) == 2, "1 would be the next, and was the last towards this peer"
 
 
 def test_a_full_destination_table_waits_for_24_seconds() -> None:

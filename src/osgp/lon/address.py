@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from osgp.wire.errors import ConfigError
 
-__all__ = ["Broadcast", "Destination", "Group", "SubnetNode", "UniqueNodeId", "parse_destination", "parse_domain"]
+__all__ = [
+    "Broadcast",
+    "Destination",
+    "Group",
+    "SubnetNode",
+    "UniqueNodeId",
+    "parse_destination",
+    "parse_domain",
+    "subnet_node",
+]
 
 _EXAMPLES = "write 1/20 (subnet/node), 0700000000B2 (unique node ID), group 5, subnet 3 or broadcast"
 
@@ -25,8 +35,9 @@ class SubnetNode:
     node: int
 
     def __post_init__(self) -> None:
-        _within("subnet", self.subnet, 255)
-        _within("node", self.node, 127)
+        if not (0 <= self.subnet <= 255 and 0 <= self.node <= 127):
+            _within("subnet", self.subnet, 255)
+            _within("node", self.node, 127)
 
     def __str__(self) -> str:
         return f"{self.subnet}/{self.node}"
@@ -76,6 +87,12 @@ class UniqueNodeId:
 
     def __str__(self) -> str:
         return self.unique_node_id.hex().upper()
+
+
+@cache
+def subnet_node(subnet: int, node: int) -> SubnetNode:
+    """The address of a node as every packet needs it: made once, at most 32,768 in all. Raises ConfigError."""
+    return SubnetNode(subnet, node)
 
 
 Destination: TypeAlias = SubnetNode | Group | Broadcast | UniqueNodeId

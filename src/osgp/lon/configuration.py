@@ -99,6 +99,8 @@ class Configuration:
     revision: int = 0
     _memberships: tuple[Membership, ...] | None = None
     _groups: dict[tuple[int, int], GroupMembership] | None = None
+    _places: dict[bytes, Membership] | None = None
+    _places_state: int = 0
 
     def __post_init__(self) -> None:
         if len(self.unique_node_id) != 6:
@@ -108,7 +110,7 @@ class Configuration:
 
     def changed(self) -> None:
         """Domains, addresses or state were changed: forget what was made from them."""
-        self._memberships = self._groups = None
+        self._memberships = self._groups = self._places = None
         self.revision += 1
 
     @property
@@ -144,6 +146,14 @@ class Configuration:
                 if entry.in_use
             )
         return self._memberships
+
+    def places(self) -> dict[bytes, Membership]:
+        """Domain → membership, of a configured node; of two entries for one domain the first counts. Nothing for others."""
+        if self._places is None or self._places_state != self.state:
+            found = self.memberships() if self.configured else ()
+            self._places = {each.domain: each for each in reversed(found)}
+            self._places_state = self.state
+        return self._places
 
     def groups(self) -> dict[tuple[int, int], GroupMembership]:
         """(domain index, group) → membership; of several entries for one group the longest receive timer counts."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
+from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, subnet_node
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.lpdu import LinkHeader
-from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, NetworkControl, NodeByte, Npdu
+from osgp.lon.npdu import LEGACY, AddressFormat, NetworkControl, NodeByte, Npdu
 from osgp.lon.packet import Packet
 
 __all__ = [
@@ -67,44 +67,34 @@ class Route(NamedTuple):
 def accept(configuration: Configuration, packet: Packet) -> Arrival | str:
     """The packet with our place in its domain, or why it is not for us (a reason for people, empty where it is another's)."""
     npdu = packet.npdu
-    control = int(npdu.control)
+    control = npdu.control
     version = control >> 6
-    if version not in (LEGACY, ENHANCED):
+    if version & 1:
         return f"version {version}"
     if not npdu.pdu:
         return "nothing enclosed"
     address_format = control >> 2 & 3
-    configured = configuration.configured
-    index, membership = FLEX, None
-    if configured:
-        domain = npdu.domain
-        for each in configuration.memberships():
-            if each.domain == domain:
-                index, membership = each.domain_index, each
-                break
+    membership = configuration.places().get(npdu.domain)
     if membership is not None:
-        node = int(npdu.source_node) & 0x7F
-        if node == membership.node and npdu.source_subnet == membership.subnet and not membership.clone:
+        subnet, node = membership.subnet, membership.node
+        if npdu.source_subnet == subnet and npdu.source_node & 0x7F == node and not membership.clone:
             return "our own"
         if address_format == _SUBNET_NODE:
-            if (
-                npdu.destination_subnet != membership.subnet
-                or int(npdu.destination_node or 0) & 0x7F != membership.node
-            ):
+            if npdu.destination_subnet != subnet or npdu.destination_node & 0x7F != node:  # type: ignore[operator]  # there in 2a
                 return ""
         elif address_format == _BROADCAST:
-            if npdu.destination_subnet and npdu.destination_subnet != membership.subnet:
+            if npdu.destination_subnet and npdu.destination_subnet != subnet:
                 return ""
         elif address_format == _MULTICAST:
-            if (index, npdu.group) not in configuration.groups():
+            if (membership.domain_index, npdu.group) not in configuration.groups():
                 return ""
         elif npdu.unique_node_id != configuration.unique_node_id:
             return ""
-        return Arrival(index, membership, packet)
+        return Arrival(membership.domain_index, membership, packet)
     if address_format == _UNIQUE:
         if npdu.unique_node_id != configuration.unique_node_id:
             return ""
-    elif configured or address_format != _BROADCAST:
+    elif configuration.configured or address_format != _BROADCAST:
         return ""
     return Arrival(FLEX, None, packet)
 
@@ -113,7 +103,7 @@ def destination_of(npdu: Npdu) -> Destination:
     """The destination of a packet as a value; of a group member's answer the subnet/node."""
     address_format = npdu.control.address_format
     if address_format == _SUBNET_NODE:
-        return SubnetNode(npdu.destination_subnet or 0, int(npdu.destination_node or 0) & 0x7F)
+        return subnet_node(npdu.destination_subnet or 0, (npdu.destination_node or 0) & 0x7F)
     if address_format == _MULTICAST:
         return Group(npdu.group or 0)
     if address_format == _BROADCAST:

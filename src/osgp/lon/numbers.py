@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-__all__ = ["DESTINATIONS", "MEMORY_S", "TransactionNumbers"]
+__all__ = ["DESTINATIONS", "MEMORY_S", "Remembered", "TransactionNumbers"]
 
 DESTINATIONS = 10
 """Destinations remembered (open stack)."""
@@ -20,54 +20,61 @@ MEMORY_S = 24.0
 """Seconds that a destination is remembered after its last use (open stack)."""
 
 
+class Remembered:
+    """A destination of the table: the last number towards it, and when that was last in use (seconds)."""
+
+    __slots__ = ("number", "used_at")
+
+    def __init__(self, number: int, used_at: float) -> None:
+        self.number = number
+        self.used_at = used_at
+
+
 class TransactionNumbers:
     """The counters and the destination table of one node. ``first``: what the first transaction after the reset takes."""
 
-    __slots__ = ("_last", "_next", "destinations")
+    __slots__ = ("_next", "_table", "destinations")
 
     def __init__(self, *, destinations: int = DESTINATIONS, first: int = 0) -> None:
         self.destinations = destinations
         self._next = {(priority, most): first for priority in (False, True) for most in (15, 4095)}
-        # (class, destination) -> (number, last use), oldest use first
-        self._last: dict[Hashable, tuple[int, float]] = {}
+        self._table: dict[Hashable, Remembered] = {}
 
     def allocate(
         self, priority: bool, destination: Hashable, taken: Callable[[int], bool] | None, now: float, most: int = 15
-    ) -> int | None:
-        """The number of a new transaction, or None if there is none now: the table is full, or all numbers are taken."""
+    ) -> Remembered | None:
+        """The number of a new transaction, or None if there is none now: the table is full, or all numbers are taken.
+
+        Whoever gets it sets ``used_at`` when the transaction is over.
+        """
+        table = self._table
         key = (priority, destination)
-        last = self._last
-        known = last.pop(key, None)
-        if known is None and len(last) >= self.destinations:
-            oldest = next(iter(last))
-            if last[oldest][1] + MEMORY_S > now:
+        known = table.get(key)
+        if known is None and len(table) >= self.destinations:
+            oldest = min(table, key=lambda each: table[each].used_at)
+            if table[oldest].used_at + MEMORY_S > now:
                 return None
-            del last[oldest]
-        forbidden = known[0] if known is not None and known[1] + MEMORY_S > now else -1
+            del table[oldest]
+        forbidden = known.number if known is not None and known.used_at + MEMORY_S > now else -1
         number = self._next[priority, most]
         for _ in range(most + 1):
             following = number + 1 if number < most else 1
             if number != forbidden and (taken is None or not taken(number)):
-                last[key] = (number, now)
                 self._next[priority, most] = following
-                return number
+                if known is None:
+                    known = table[key] = Remembered(number, now)
+                else:
+                    known.number = number
+                    known.used_at = now
+                return known
             number = following
-        if known is not None:
-            last[key] = known
         return None
-
-    def used(self, priority: bool, destination: Hashable, now: float) -> None:
-        """The transaction towards ``destination`` is over: its number is remembered from now on."""
-        key = (priority, destination)
-        known = self._last.pop(key, None)
-        if known is not None:
-            self._last[key] = (known[0], now)
 
     def free_at(self) -> float:
         """When the destination table has room again if it has none now, seconds."""
-        if len(self._last) < self.destinations:
+        if len(self._table) < self.destinations:
             return 0.0
-        return next(iter(self._last.values()))[1] + MEMORY_S
+        return min(each.used_at for each in self._table.values()) + MEMORY_S
 
     def __len__(self) -> int:
-        return len(self._last)
+        return len(self._table)

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Callable
 
 from osgp.lon import auth
-from osgp.lon.address import Destination, SubnetNode
+from osgp.lon.address import subnet_node
 from osgp.lon.authpdu import AuthHeader, AuthPdu, AuthType
 from osgp.lon.configuration import Configuration
 from osgp.lon.entries import AuthenticationType
@@ -90,8 +90,7 @@ class _Record:
 class Reception:
     """The receiving half of transport and session of one node.
 
-    ``indications`` takes what is to be delivered. ``token`` gives random bytes for challenges. The number of records is the
-    configuration's ``receive_transactions``.
+    ``token`` gives random bytes for challenges. The number of records is the configuration's ``receive_transactions``.
     """
 
     def __init__(
@@ -99,14 +98,12 @@ class Reception:
         configuration: Configuration,
         out: list[Packet],
         events: list[Event],
-        indications: list[Indication],
         *,
         token: Callable[[int], bytes],
     ) -> None:
         self.configuration = configuration
         self.out = out
         self.events = events
-        self.indications = indications
         self.token = token
         self._records: dict[tuple[object, ...], _Record] = {}
         self._pending: dict[int, _Record] = {}
@@ -116,8 +113,8 @@ class Reception:
         return len(self._records)
 
     # ---- messages --------------------------------------------------------------------------------------------------
-    def message(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> None:
-        """Take ACKD, REQUEST, UNACKD_RPT or REM/MSG."""
+    def message(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> Indication | None:
+        """Take ACKD, REQUEST, UNACKD_RPT or REM/MSG; returns what is to be delivered now, if anything."""
         npdu = arrival.packet.npdu
         key = self._key(arrival)
         record = self._records.get(key)
@@ -127,29 +124,29 @@ class Reception:
                 record = None
             elif record.number == pdu.transaction and record.session == session and record.apdu == pdu.apdu:
                 self._duplicate(record, pdu)
-                return
+                return None
         if not pdu.apdu:
             self.events.append(Dropped("a message without APDU", npdu.pdu[:64]))
-            return
+            return None
         service = _REQUEST if session else _REPEATED if pdu.type == REPEATED else _ACKD
         if record is not None:
             self._forget(record)
         elif not self._has_room(now):
             self.configuration.statistics.count("receive_transactions_full")
             self.events.append(Dropped("no receive transaction is free", npdu.pdu[:64]))
-            return
+            return None
         record = _Record(key, arrival, pdu, session, service, now + self._timer(arrival))
         if pdu.authenticated and self.configuration.configured:
             if npdu.control.address_format == _BROADCAST:
                 self.events.append(Dropped("a broadcast cannot be authenticated", npdu.pdu[:64]))
-                return
+                return None
             self._records[key] = record
             record.challenge = self.token(8)
             record.state = _CHALLENGED
             self._challenge(record)
-            return
+            return None
         self._records[key] = record
-        self._deliver(record, authenticated=False)
+        return self._deliver(record, authenticated=False)
 
     def reminder(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> None:
         """Take a REMINDER: it says whose answers are in, and never causes one by itself."""
@@ -178,7 +175,7 @@ class Reception:
     @staticmethod
     def _key(arrival: Arrival) -> tuple[object, ...]:
         header, npdu, _ = arrival.packet
-        address_format = int(npdu.control) >> 2 & 3
+        address_format = npdu.control >> 2 & 3
         number = (
             npdu.group
             if address_format == _MULTICAST
@@ -187,11 +184,11 @@ class Reception:
             else 0
         )
         return (
-            int(header) & _PRIORITY,
+            header & _PRIORITY,
             npdu.domain,
             address_format,
             npdu.source_subnet,
-            int(npdu.source_node) & 0x7F,
+            npdu.source_node & 0x7F,
             number,
         )
 
@@ -219,7 +216,7 @@ class Reception:
             self._pending.pop(record.reply, None)
 
     # ---- answers ---------------------------------------------------------------------------------------------------
-    def _deliver(self, record: _Record, *, authenticated: bool) -> None:
+    def _deliver(self, record: _Record, *, authenticated: bool) -> Indication:
         record.challenge = None
         if record.service == _ACKD:
             self._answer(record, b"")
@@ -232,9 +229,7 @@ class Reception:
             self._pending[self._reply] = record
         else:
             record.state = _SILENT
-        self.indications.append(
-            indication_of(record.arrival, record.service, record.apdu, authenticated, record.reply, record.number)
-        )
+        return indication_of(record.arrival, record.service, record.apdu, authenticated, record.reply, record.number)
 
     def _answer(self, record: _Record, apdu: bytes) -> None:
         route = answer_route(self.configuration, record.arrival)
@@ -281,23 +276,23 @@ class Reception:
         route = answer_route(self.configuration, record.arrival)
         self.out.append(answer_packet(route, PduType.AUTHPDU, challenge.encode(VERSIONS[version])))
 
-    def replied(self, arrival: Arrival, reply: AuthPdu, number: int, now: float) -> bool:
-        """Take a reply to a challenge of ours, and deliver what waited for it. False if none did."""
+    def replied(self, arrival: Arrival, reply: AuthPdu, number: int, now: float) -> Indication | None:
+        """Take a reply to a challenge of ours; returns the message that waited for it, None if none did."""
         header, npdu, _ = arrival.packet
         key = (
-            int(header) & _PRIORITY,
+            header & _PRIORITY,
             npdu.domain,
             reply.header.address_format,
             npdu.source_subnet,
-            int(npdu.source_node) & 0x7F,
+            npdu.source_node & 0x7F,
             (reply.group or 0) if reply.header.address_format == _MULTICAST else 0,
         )
         record = self._records.get(key)
         if record is None or record.expires <= now or record.number != number or record.challenge is None:
-            return False
+            return None
         open_media = self.configuration.challenge_type == AuthenticationType.OPEN_MEDIA
         if reply.header.type != (AuthType.OMA_REPLY if open_media else AuthType.REPLY):
-            return False
+            return None
         wanted = auth.answer(
             self.configuration,
             record.arrival.membership,
@@ -307,8 +302,7 @@ class Reception:
             record.apdu,
         )
         authenticated = wanted is not None and hmac.compare_digest(wanted, reply.value)
-        self._deliver(record, authenticated=authenticated)
-        return True
+        return self._deliver(record, authenticated=authenticated)
 
     def forget(self) -> None:
         """Forget all senders: the node is reset."""
@@ -321,15 +315,14 @@ def indication_of(
 ) -> Indication:
     """A message as the layer above sees it."""
     header, npdu, _ = arrival.packet
-    destination: Destination = destination_of(npdu)
     return Indication(
-        SubnetNode(npdu.source_subnet, int(npdu.source_node) & 0x7F),
+        subnet_node(npdu.source_subnet, npdu.source_node & 0x7F),
         npdu.domain,
         None if arrival.domain_index == FLEX else arrival.domain_index,
-        destination,
+        destination_of(npdu),
         service,
-        bool(header & _PRIORITY),
-        bool(header & _ALTERNATE),
+        header >= _PRIORITY,
+        header & _ALTERNATE != 0,
         authenticated,
         apdu,
         reply,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from osgp.lon import auth
-from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
+from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, subnet_node
 from osgp.lon.authpdu import AuthHeader, AuthPdu, AuthType
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.events import Event, ResponseReceived, TransactionCompleted, TransactionFailed
@@ -24,7 +24,7 @@ from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG, LinkHeader
 from osgp.lon.ltep import Service
 from osgp.lon.network import Arrival, send_packet
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, Npdu, PduType
-from osgp.lon.numbers import TransactionNumbers
+from osgp.lon.numbers import Remembered, TransactionNumbers
 from osgp.lon.packet import Packet
 from osgp.lon.tpdu import VERSIONS, member_list
 from osgp.wire.errors import LocalProtocolError
@@ -114,6 +114,7 @@ class Transaction:
         "nested",
         "number",
         "options",
+        "remembered",
         "restarts",
         "service",
         "version",
@@ -140,6 +141,7 @@ class Transaction:
         self.nested = nested
         self.version = ENHANCED if options.enhanced else LEGACY
         self.number = 0
+        self.remembered: Remembered | None = None
         self.key: tuple[object, ...] = ()
         self.attempts = 0
         self.left = options.retry
@@ -186,7 +188,6 @@ class Transport:
         self._exact: dict[tuple[object, ...], Transaction] = {}
         self._general: dict[tuple[object, ...], Transaction] = {}
         self._busy: set[tuple[bool, object]] = set()
-        self._in_use: dict[tuple[bool, int], int] = {}
         self._timers: list[tuple[float, int, Transaction]] = []
         self._retry_at: float | None = None
 
@@ -228,11 +229,12 @@ class Transport:
                 Transaction(handle, service, destination, apdu, options, membership, domain, nested), True, now
             )
             return handle
-        waiting = self._queues[options.priority]
+        priority = options.priority
+        waiting = self._queues[priority]
         if len(waiting) >= self.queue:
             raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
         waiting.append(Transaction(handle, service, destination, apdu, options, membership, domain, nested))
-        self._pump(options.priority, now)
+        self._pump(priority, now)
         return handle
 
     def cancel(self, handle: int, now: float) -> bool:
@@ -253,10 +255,9 @@ class Transport:
     def _place(self, options: Options) -> tuple[Membership | None, bytes]:
         if options.flex_domain is not None:
             return None, options.flex_domain
-        if self.configuration.configured:
-            for membership in self.configuration.memberships():
-                if membership.domain_index == options.domain_index:
-                    return membership, membership.domain
+        for membership in self.configuration.places().values():
+            if membership.domain_index == options.domain_index:
+                return membership, membership.domain
         raise LocalProtocolError(
             f"this node is in no domain {options.domain_index}: it cannot send there",
             hint="commission it first (update domain), or send on a flex domain",
@@ -273,23 +274,19 @@ class Transport:
 
     # ---- beginning -------------------------------------------------------------------------------------------------
     def _pump(self, priority: bool, now: float) -> None:
-        """Begin what may begin."""
+        """Begin what may begin, in order; what must wait for its peer or a number lets others pass."""
         waiting = self._queues[priority]
-        if not waiting or now < self.quiet_until:
+        if now < self.quiet_until:
             return
         place = 0
         while place < len(waiting) and self._active[priority] < self.concurrent:
             transaction = waiting[place]
             who = self._who(transaction)
-            if (priority, who) in self._busy:
-                place += 1
-                continue
-            number = self._number(transaction, priority, who, now)
-            if number is None:
+            if (priority, who) in self._busy or not self._take_number(transaction, priority, who, now):
                 place += 1
                 continue
             del waiting[place]
-            self._begin(transaction, number, priority, who, now)
+            self._begin(transaction, priority, who, now)
 
     @staticmethod
     def _who(transaction: Transaction) -> object:
@@ -302,41 +299,50 @@ class Transport:
             return (transaction.domain, "subnet", destination.subnet)
         return destination
 
-    def _number(self, transaction: Transaction, priority: bool, who: object, now: float) -> int | None:
+    def _take_number(self, transaction: Transaction, priority: bool, who: object, now: float) -> bool:
         nested = transaction.nested
         if nested is not None and nested.transaction is not None:
-            return None if self._is_taken(transaction, priority, nested.transaction) else nested.transaction
+            transaction.number = nested.transaction
+            return not self._is_taken(transaction, priority, nested.transaction)
         most = 4095 if transaction.version == ENHANCED else 15
         taken = (lambda number: self._is_taken(transaction, priority, number)) if self._active[priority] else None
-        number = self.numbers.allocate(priority, who, taken, now, most)
-        if number is None:
+        found = self.numbers.allocate(priority, who, taken, now, most)
+        if found is None:
             self._retry_at = max(self.numbers.free_at(), now + 0.01)
-        return number
+            return False
+        transaction.remembered = found
+        transaction.number = found.number
+        return True
 
     def _is_taken(self, transaction: Transaction, priority: bool, number: int) -> bool:
         """Whether an answer with this number could be taken for that of another transaction in progress."""
+        if (priority, number) in self._general:
+            return True
         if type(transaction.destination) is SubnetNode:
-            return (priority, number) in self._general
-        return (priority, number) in self._in_use
+            return False
+        return any(each.number == number and each.options.priority == priority for each in self._exact.values())
 
-    def _begin(self, transaction: Transaction, number: int, priority: bool, who: object, now: float) -> None:
-        transaction.number = number
+    def _begin(self, transaction: Transaction, priority: bool, who: object, now: float) -> None:
         destination = transaction.destination
-        if isinstance(destination, Group):
-            transaction.expected = max(1, destination.size - 1)
-        elif isinstance(destination, Broadcast):
-            transaction.expected = transaction.options.max_responses
         if type(destination) is SubnetNode:
-            key: tuple[object, ...] = (priority, number, transaction.domain, destination.subnet, destination.node)
+            key: tuple[object, ...] = (
+                priority,
+                transaction.number,
+                transaction.domain,
+                destination.subnet,
+                destination.node,
+            )
             self._exact[key] = transaction
         else:
-            key = (priority, number)
+            if isinstance(destination, Group):
+                transaction.expected = max(1, destination.size - 1)
+            elif isinstance(destination, Broadcast):
+                transaction.expected = transaction.options.max_responses
+            key = (priority, transaction.number)
             self._general[key] = transaction
         transaction.key = key
         self._active[priority] += 1
         self._busy.add((priority, who))
-        used = (priority, number)
-        self._in_use[used] = self._in_use.get(used, 0) + 1
         self._transmit(transaction, now)
 
     def _transmit(self, transaction: Transaction, now: float) -> None:
@@ -418,7 +424,7 @@ class Transport:
         """The transaction in progress that a packet answers or challenges, by who sent it."""
         header, npdu, _ = arrival.packet
         priority = bool(header & _PRIORITY)
-        source_node = int(npdu.source_node) & 0x7F
+        source_node = npdu.source_node & 0x7F
         found = self._exact.get((priority, number, npdu.domain, npdu.source_subnet, source_node))
         if found is not None:
             return found if npdu.group is None else None
@@ -448,14 +454,14 @@ class Transport:
         if transaction.expected > 1 or isinstance(transaction.destination, Group):
             who: object = npdu.member
             if not isinstance(transaction.destination, Group):
-                who = (npdu.source_subnet, int(npdu.source_node) & 0x7F, pdu.apdu if not npdu.source_subnet else b"")
+                who = (npdu.source_subnet, npdu.source_node & 0x7F, pdu.apdu if not npdu.source_subnet else b"")
             if transaction.answered is None:
                 transaction.answered = set()
             if who in transaction.answered:
                 return True
             transaction.answered.add(who)
         if session:
-            source = SubnetNode(npdu.source_subnet, int(npdu.source_node) & 0x7F)
+            source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
             if transaction.nested is None:
                 self.events.append(ResponseReceived(transaction.handle, source, pdu.apdu))
             else:
@@ -498,8 +504,8 @@ class Transport:
             value=value,
             group=challenge.group,
         )
-        destination: Destination = SubnetNode(npdu.source_subnet, int(npdu.source_node) & 0x7F)
-        if not int(npdu.source_node) & 0x7F and isinstance(transaction.destination, UniqueNodeId):
+        destination: Destination = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
+        if not npdu.source_node & 0x7F and isinstance(transaction.destination, UniqueNodeId):
             destination = transaction.destination
         version = npdu.control.version
         self.out.append(
@@ -525,13 +531,9 @@ class Transport:
         who = self._who(transaction)
         self._busy.discard((priority, who))
         self._active[priority] -= 1
-        used = (priority, transaction.number)
-        if self._in_use[used] == 1:
-            del self._in_use[used]
-        else:
-            self._in_use[used] -= 1
         transaction.deadline = None
-        self.numbers.used(priority, who, now)
+        if transaction.remembered is not None:
+            transaction.remembered.used_at = now
         if not complete:
             self.configuration.statistics.count("transaction_timeouts")
         self._tell_end(transaction, complete, now, reason)

@@ -64,6 +64,7 @@ __all__ = ["ChainOptions", "Stack"]
 
 _TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHPDU)
 _UNACKD, _REQUEST = int(Service.UNACKD), int(Service.REQUEST)
+_MESSAGES = (MESSAGE, REMINDER_MESSAGE)
 _NO_VARIABLES = VariableTable()
 """Answers polls of nodes without variables; it has no state but its counters."""
 
@@ -125,7 +126,6 @@ class Stack:
         self.promiscuous = promiscuous
         self._out: list[Packet] = []
         self._events: list[Event] = []
-        self._indications: list[Indication] = []
         self.transport = Transport(
             configuration,
             self._out,
@@ -135,7 +135,7 @@ class Stack:
             queue=queue,
             quiet_until=now + quiet_s if quiet_s > 0 else 0.0,
         )
-        self.reception = Reception(configuration, self._out, self._events, self._indications, token=token)
+        self.reception = Reception(configuration, self._out, self._events, token=token)
         self.proxy = Proxy(
             configuration, self.transport, self.reception.respond, self._events, allow_alternate_key=allow_alternate_key
         )
@@ -163,35 +163,39 @@ class Stack:
         if statistics.layer_3_received < 0xFFFF:
             statistics.layer_3_received += 1
         npdu = packet.npdu
-        control = int(npdu.control)
+        control = npdu.control
         pdu_type = control >> 4 & 3
         try:
             if pdu_type <= _SPDU:
-                self._transaction(arrival, npdu.pdu, pdu_type == _SPDU, control >> 6, now)
+                indication = self._transaction(arrival, npdu.pdu, pdu_type == _SPDU, control >> 6, now)
             elif pdu_type == _AUTHPDU:
-                self._authentication(arrival, npdu.pdu, control >> 6, now)
+                indication = self._authentication(arrival, npdu.pdu, control >> 6, now)
             else:
-                self._indications.append(indication_of(arrival, _UNACKD, npdu.pdu, False, None, 0))
+                indication = indication_of(arrival, _UNACKD, npdu.pdu, False, None, 0)
         except DecodeError as error:
             self._events.append(Dropped(error.message, npdu.pdu[:64]))
             return
-        if self._indications:
-            self._serve(now)
+        if indication is not None:
+            self._serve(indication, now)
 
     def events(self) -> Sequence[Event]:
         """What has happened since the last call."""
-        if not self._events:
+        events = self._events
+        if not events:
             return ()
-        found = list(self._events)
-        self._events.clear()
+        found = events[:]
+        events.clear()
         return found
 
     def outgoing(self, now: float) -> list[Packet]:
         """Packets for the line, in order."""
-        found = list(self._out)
-        if found:
-            self._out.clear()
-            self.configuration.statistics.count("layer_3_sent", len(found))
+        out = self._out
+        if not out:
+            return []
+        found = out[:]
+        out.clear()
+        statistics = self.configuration.statistics
+        statistics.layer_3_sent = min(0xFFFF, statistics.layer_3_sent + len(found))
         return found
 
     def deadline(self) -> float | None:
@@ -344,19 +348,20 @@ class Stack:
         )
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-    def _transaction(self, arrival: Arrival, raw: bytes, session: bool, version: int, now: float) -> None:
+    def _transaction(self, arrival: Arrival, raw: bytes, session: bool, version: int, now: float) -> Indication | None:
         pdu = read_pdu(raw, session, version)
         kind = pdu.type
         if kind == ANSWER:
             self.transport.answer(arrival, pdu, session, now)
-        elif kind in (MESSAGE, REMINDER_MESSAGE) or (kind == REPEATED and not session):
-            self.reception.message(arrival, pdu, session, now)
+        elif kind in _MESSAGES or (kind == REPEATED and not session):
+            return self.reception.message(arrival, pdu, session, now)
         elif kind == REMINDER:
             self.reception.reminder(arrival, pdu, session, now)
         else:
             self._events.append(Dropped(f"{'SPDU' if session else 'TPDU'} of type {kind}", raw[:64]))
+        return None
 
-    def _authentication(self, arrival: Arrival, raw: bytes, version: int, now: float) -> None:
+    def _authentication(self, arrival: Arrival, raw: bytes, version: int, now: float) -> Indication | None:
         pdu = AuthPdu.decode(raw, VERSIONS[version])
         number = pdu.header.transaction
         if version == ENHANCED and pdu.transaction_low is not None:
@@ -364,38 +369,30 @@ class Stack:
         if pdu.header.type in (AuthType.CHALLENGE, AuthType.OMA_CHALLENGE):
             if not self.transport.challenged(arrival, pdu, number, now):
                 self._events.append(Dropped("a challenge to no message of ours", raw[:64]))
-        elif not self.reception.replied(arrival, pdu, number, now):
+            return None
+        indication = self.reception.replied(arrival, pdu, number, now)
+        if indication is None:
             self._events.append(Dropped("a reply to no challenge of ours", raw[:64]))
+        return indication
 
-    def _serve(self, now: float) -> None:
-        """Hand what was delivered to whom it is for."""
-        indications = list(self._indications)
-        self._indications.clear()
-        for indication in indications:
-            code = indication.apdu[0]
-            kind = family(code)
-            if kind == Family.VARIABLE:
-                self._variable(indication, now)
-            elif kind in (Family.MANAGEMENT, Family.DIAGNOSTIC):
-                self._manage(indication, now)
-            elif code == PROXY:
-                self.proxy.receive(indication, now)
-            elif self.configuration.online:
-                self._events.append(
-                    MessageReceived(
-                        indication.source,
-                        indication.domain,
-                        indication.destination,
-                        indication.service,
-                        indication.priority,
-                        indication.authenticated,
-                        indication.apdu,
-                        indication.reply,
-                    )
-                )
-            elif indication.reply is not None:
-                offline = OFFLINE if kind == Family.APPLICATION else OFFLINE + 0x10
-                self.reception.respond(indication.reply, bytes((offline,)), now)
+    def _serve(self, indication: Indication, now: float) -> None:
+        """Hand a message to whom it is for."""
+        code = indication.apdu[0]
+        if code < 0x40 and self.configuration.online:
+            self._events.append(_received(indication))
+            return
+        kind = family(code)
+        if kind == Family.VARIABLE:
+            self._variable(indication, now)
+        elif kind in (Family.MANAGEMENT, Family.DIAGNOSTIC):
+            self._manage(indication, now)
+        elif code == PROXY:
+            self.proxy.receive(indication, now)
+        elif self.configuration.online:
+            self._events.append(_received(indication))
+        elif indication.reply is not None:
+            offline = OFFLINE if kind == Family.APPLICATION else OFFLINE + 0x10
+            self.reception.respond(indication.reply, bytes((offline,)), now)
 
     def _manage(self, indication: Indication, now: float) -> None:
         apdu = indication.apdu
@@ -423,6 +420,11 @@ class Stack:
             return
         response = variables.poll_response(indication.apdu, indication.authenticated, self.configuration.online)
         self.reception.respond(indication.reply, response, now)
+
+
+def _received(indication: Indication) -> MessageReceived:
+    source, domain, _, destination, service, priority, _, authenticated, apdu, reply, _ = indication
+    return MessageReceived(source, domain, destination, service, priority, authenticated, apdu, reply)
 
 
 class _Poll:
