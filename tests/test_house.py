@@ -46,9 +46,9 @@ SEES = {
     "mep": {"wire", "crypto", "tables", "c1218"},
     "lon": {"wire", "crypto"},
 }
-# ... and beside itself, on the same floor, only these: a simulated meter is served on a line, a command starts the
-# web pages and the benches.
-BESIDE = {("sim", "ports"), ("cli", "web"), ("cli", "bench")}
+# ... and beside itself, on the same floor, only these: a simulated meter is served on a line, the analyser reads capture
+# files, a command starts the web pages and the benches.
+BESIDE = {("sim", "ports"), ("analyse", "ports"), ("cli", "web"), ("cli", "bench")}
 
 # Time is the argument `now`, randomness is a random.Random handed in, bytes come and go through the five verbs.
 FORBIDDEN_BELOW_PORTS = {
