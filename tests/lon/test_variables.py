@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.lon.address import Broadcast, Group, SubnetNode, UniqueNodeId
+from osgp.lon.address import Broadcast, Group, SubnetNode, UniqueNodeId, destination_of_entry
 from osgp.lon.apdu import NvHeader, NvMessage
 from osgp.lon.configuration import Configuration, domain_entry
 from osgp.lon.entries import AddressEntry, AliasEntry, DomainEntry, NvEntry, NvEntryFlags, NvEntrySelector
@@ -21,7 +21,6 @@ from osgp.lon.variables import (
     MAX_VARIABLES,
     NetworkVariable,
     VariableTable,
-    destination_of_entry,
 )
 from osgp.wire.errors import ConfigError, DecodeError
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
+from osgp.lon.entries import AddressEntry
+from osgp.lon.lpdu import MAX_BACKLOG
 from osgp.wire.errors import ConfigError
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Group",
     "SubnetNode",
     "UniqueNodeId",
+    "destination_of_entry",
     "parse_destination",
     "parse_domain",
     "subnet_node",
@@ -96,6 +99,20 @@ def subnet_node(subnet: int, node: int) -> SubnetNode:
 
 
 Destination: TypeAlias = SubnetNode | Group | Broadcast | UniqueNodeId
+
+
+def destination_of_entry(entry: AddressEntry) -> Destination | None:
+    """Whom an address entry names, or None if it is unused or names nobody (an unknown kind)."""
+    number = entry.place.number
+    if entry.kind.group:
+        return Group(entry.number, entry.kind.kind)
+    if entry.kind.kind == 1:
+        return SubnetNode(entry.number, number)
+    if entry.kind.kind == 2 and entry.unique_node_id is not None:
+        return UniqueNodeId(entry.unique_node_id, entry.number)
+    if entry.kind.kind == 3:
+        return Broadcast(entry.number, number & MAX_BACKLOG)
+    return None
 
 
 def _within(name: str, value: int, most: int) -> None:

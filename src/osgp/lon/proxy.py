@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
+from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, destination_of_entry
 from osgp.lon.apdu import PROXY, PROXY_FAILED, failure_code, success_code
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.entries import AddressEntry
@@ -472,7 +472,7 @@ class Proxy:
             if indication.reply is not None:
                 self.respond(indication.reply, refusal, now)
             return
-        destination = _destination(address)
+        destination = destination_of_entry(address)
         options = Options(
             domain_index=indication.domain_index,
             priority=indication.priority,
@@ -492,16 +492,3 @@ class Proxy:
 
 
 _MANY = (TargetType.GROUP, TargetType.GROUP_COMPACT, TargetType.BROADCAST)
-
-
-def _destination(entry: AddressEntry) -> Destination | None:
-    if entry.kind.group:
-        return Group(entry.number, entry.kind.kind)
-    number = entry.place.number
-    if entry.kind.kind == 1:
-        return SubnetNode(entry.number, number)
-    if entry.kind.kind == 2:
-        return UniqueNodeId(entry.unique_node_id or bytes(6), entry.number)
-    if entry.kind.kind == 3:
-        return Broadcast(entry.number, number & 0x3F)
-    return None

@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
+from osgp.lon.address import Destination, SubnetNode, destination_of_entry
 from osgp.lon.apdu import NvHeader
 from osgp.lon.configuration import Configuration
-from osgp.lon.entries import AddressEntry, AliasEntry, NvEntry, NvEntryFlags, NvEntrySelector
+from osgp.lon.entries import AliasEntry, NvEntry, NvEntryFlags, NvEntrySelector
 from osgp.lon.events import VariableUpdated
-from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG
+from osgp.lon.lpdu import MAX_APDU
 from osgp.lon.ltep import Service
 from osgp.lon.self_identification import MAX_LENGTH, Described, described_length, self_identification
 from osgp.lon.timers import TRANSMIT_S
@@ -37,7 +37,6 @@ __all__ = [
     "OutgoingVariable",
     "VariableCounters",
     "VariableTable",
-    "destination_of_entry",
 ]
 
 LAST_SELECTOR = 0x3FFF
@@ -109,20 +108,6 @@ class VariableCounters:
     for_outputs: int = 0
     wrong_sizes: int = 0
     not_authenticated: int = 0
-
-
-def destination_of_entry(entry: AddressEntry) -> Destination | None:
-    """Whom an address entry names, or None if it is unused or names nobody (an unknown kind)."""
-    number = entry.place.number
-    if entry.kind.group:
-        return Group(entry.number, entry.kind.kind)
-    if entry.kind.kind == 1:
-        return SubnetNode(entry.number, number)
-    if entry.kind.kind == 2 and entry.unique_node_id is not None:
-        return UniqueNodeId(entry.unique_node_id, entry.number)
-    if entry.kind.kind == 3:
-        return Broadcast(entry.number, number & MAX_BACKLOG)
-    return None
 
 
 class VariableTable:
