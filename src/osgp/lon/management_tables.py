@@ -215,7 +215,7 @@ def _query_expanded(node: Managed, indication: Indication, request: nm_expanded.
     return nm_expanded.ExpandedVariableResponse(entry=expanded)
 
 
-def _beyond(entry: nm_expanded.ExpandedNvEntry) -> Refused | None:
+def _beyond(entry: nm_expanded.ExpandedNvEntry | nm_expanded.ExpandedAlias) -> Refused | None:
     if entry.more.address_high:
         return Refused("the address table has no entries beyond 15")
     return Refused("the second generation of security is not built") if entry.more.aes else None

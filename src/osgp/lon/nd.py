@@ -49,7 +49,7 @@ class QueryStatus(Diagnostics):
     code: int = f.u8(default=0x51, values={0x51: "query status"})
 
 
-class QueryStatusFlex(QueryStatus):
+class QueryStatusFlex(Diagnostics):
     """The same, to be answered as if the node were no member of the domain (source 0/0)."""
 
     code: int = f.u8(default=0x56, values={0x56: "query status, flex domain"})

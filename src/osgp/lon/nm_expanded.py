@@ -224,9 +224,12 @@ class ExpandedNvEntry(_Expanded, source="open stack's headers; spec/iso14908-1.m
     more: ExpandedAttributes = f.bits(ExpandedAttributes, default=0, orig="ATTRIBUTE2")
 
 
-class ExpandedAlias(ExpandedNvEntry):
-    """Configuration of an alias."""
+class ExpandedAlias(_Expanded, source="open stack's headers; spec/iso14908-1.md 5.7"):
+    """Configuration of an alias: as that of a variable, and which variable it stands for."""
 
+    selector: NvEntrySelector = f.bits(NvEntrySelector, default=0x3FFF)
+    flags: NvEntryFlags = f.bits(NvEntryFlags, default=0x0F)
+    more: ExpandedAttributes = f.bits(ExpandedAttributes, default=0, orig="ATTRIBUTE2")
     primary: int = f.u8(default=0xFF, doc="index of its variable; FF unused")
 
 
