@@ -183,3 +183,22 @@ def test_kinds() -> None:
     assert {use_of_kind(kind.lower()) for kind in KEY_KINDS} == {"mep", "optical", "omak"}
     with pytest.raises(ConfigError):
         use_of_kind("XK")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["A5C30F1E2D78", "a5 c3 0f 1e 2d 78", "hex:a5c30f1e2d78", "0xA5C30F1E2D78\n", bytes.fromhex("a5c30f1e2d78")],
+)
+def test_the_key_of_a_domain_is_six_bytes(given: str | bytes) -> None:
+    key = parse_key(given, use="lon")
+    assert key.for_lon() == bytes.fromhex("a5c30f1e2d78")
+    for call in (key.for_mep, key.for_optical, key.for_omak, Key(bytes(12)).for_lon):
+        with pytest.raises(ConfigError):
+            call()
+
+
+@pytest.mark.parametrize("given", ["sixchr", "ascii:sixchr", "A5C30F1E2D7", "A5C30F1E2D7800", bytes(5), ""])
+def test_what_is_no_key_of_a_domain_is_refused(given: str | bytes) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_key(given, use="lon")
+    assert "12 hex digits" in caught.value.hint or "ASCII" in str(caught.value) or "printable" in str(caught.value)

@@ -22,8 +22,9 @@ from osgp.wire.errors import ConfigError
 
 __all__ = ["KEY_KINDS", "Key", "KeyUse", "default_key", "parse_key", "use_of_kind"]
 
-KeyUse = Literal["mep", "optical", "omak", "any"]
-"""What a key is for: ``mep`` (MBK, MAK), ``optical`` (MK, PK, RK), ``omak`` (power line), ``any`` (not known yet)."""
+KeyUse = Literal["mep", "optical", "omak", "lon", "any"]
+"""What a key is for: ``mep`` (MBK, MAK), ``optical`` (MK, PK, RK), ``omak`` (power line), ``lon`` (a domain of the control
+network), ``any`` (not known yet; then one of the first three)."""
 
 KEY_KINDS: dict[str, KeyUse] = {
     "MAK": "mep",
@@ -35,6 +36,13 @@ KEY_KINDS: dict[str, KeyUse] = {
 }
 """The kinds of keys of a device and the door each is for."""
 
+_BYTES: dict[KeyUse, tuple[int, ...]] = {
+    "mep": (16, 20),
+    "optical": (16, 20),
+    "omak": (12,),
+    "lon": (6,),
+    "any": (12, 16, 20),
+}
 _HEX = frozenset(string.hexdigits)
 _PAIRS = re.compile(r"[0-9A-Fa-f]{2}(?:([ :\-.])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2})*")
 _TWO_WAYS = "write ascii: in front if these characters are the key, hex: if they are hex digits"
@@ -49,18 +57,19 @@ def use_of_kind(kind: str) -> KeyUse:
 
 
 class Key:
-    """12, 16 or 20 secret bytes. Never shown by repr, str, format or pickle; equality takes constant time.
+    """6, 12, 16 or 20 secret bytes. Never shown by repr, str, format or pickle; equality takes constant time.
 
     The bytes come out only by name: ``secret()`` (as given), ``for_mep()`` (first 16), ``for_optical()`` (20, padded
-    with zeros), ``for_omak()`` (12). Each raises ConfigError when the key cannot serve there. Immutable by convention.
+    with zeros), ``for_omak()`` (12), ``for_lon()`` (6). Each raises ConfigError when the key cannot serve there. Immutable by
+    convention.
     """
 
     __slots__ = ("__octets",)
 
     def __init__(self, octets: bytes) -> None:
-        if len(octets) not in (12, 16, 20):
+        if len(octets) not in (6, 12, 16, 20):
             raise ConfigError(
-                f"a key has 12, 16 or 20 bytes, not {len(octets)}", hint="use parse_key for what a person typed"
+                f"a key has 6, 12, 16 or 20 bytes, not {len(octets)}", hint="use parse_key for what a person typed"
             )
         self.__octets = bytes(octets)
 
@@ -72,16 +81,26 @@ class Key:
         """The 16 bytes that the MEP uses (digest, encryption, TLS): the first 16 of 16 or 20."""
         if len(self.__octets) == 12:
             raise ConfigError("a 12-byte key is an OMAK; the MEP needs an MBK or MAK of 16 or 20 bytes")
+        if len(self.__octets) == 6:
+            raise ConfigError("a 6-byte key is that of a domain; the MEP needs an MBK or MAK of 16 or 20 bytes")
         return self.__octets[:16]
 
     def for_optical(self) -> bytes:
         """The 20 bytes of the security service on the optical port, padded with zeros on the right."""
+        if len(self.__octets) == 6:
+            raise ConfigError("a 6-byte key is that of a domain; the optical port needs up to 20 characters")
         return self.__octets.ljust(20, b"\0")
 
     def for_omak(self) -> bytes:
         """The 12 bytes of an OMAK."""
         if len(self.__octets) != 12:
             raise ConfigError(f"an OMAK has 12 bytes, not {len(self.__octets)}")
+        return self.__octets
+
+    def for_lon(self) -> bytes:
+        """The 6 bytes by which the members of a domain authenticate."""
+        if len(self.__octets) != 6:
+            raise ConfigError(f"the key of a domain has 6 bytes, not {len(self.__octets)}")
         return self.__octets
 
     def __len__(self) -> int:
@@ -142,16 +161,17 @@ def parse_key(given: str | bytes, *, use: KeyUse = "any") -> Key:
     """Read a key as people have it: text, or bytes as a file holds them.
 
     Text: 20 characters or 16 characters (used as characters, whatever they look like); 40 or 32 hex digits, also in
-    pairs parted by blank, colon, dash or dot; for an OMAK 24 hex digits or 12 characters; for the optical port also
+    pairs parted by blank, colon, dash or dot; for an OMAK 24 hex digits or 12 characters; for a domain of the control network
+    12 hex digits; for the optical port also
     fewer than 20 characters, padded with zeros. ``ascii:`` or ``hex:`` in front decides what could be read in two
-    ways. Bytes: 16 or 20 (12 for an OMAK) are the key itself; other lengths are read as text. A line end behind the
+    ways. Bytes: 16 or 20 (12 for an OMAK, 6 for a domain) are the key itself; other lengths are read as text. A line end behind the
     text does not count.
 
     Raises ConfigError with a hint; its text tells lengths and places, never characters of the key.
     """
     if isinstance(given, (bytes, bytearray, memoryview)):
         octets = bytes(given)
-        if len(octets) in ((12,) if use == "omak" else (16, 20) if use != "any" else (12, 16, 20)):
+        if len(octets) in _BYTES[use]:
             return _made(octets, use)
         given = _as_text(octets)
     text = given.rstrip("\r\n")
@@ -211,10 +231,12 @@ def _is_hex(text: str) -> bool:
 
 
 def _hex_lengths(use: KeyUse) -> tuple[int, ...]:
-    return (24,) if use == "omak" else (32, 40) if use != "any" else (24, 32, 40)
+    return tuple(2 * length for length in _BYTES[use])
 
 
 def _character_length_fits(length: int, use: KeyUse) -> bool:
+    if use == "lon":
+        return False
     if use == "omak":
         return length == 12
     return 1 <= length <= 20 if use == "optical" else length in (16, 20)
@@ -256,6 +278,8 @@ def _made(octets: bytes, use: KeyUse) -> Key:
 
 
 def _wanted(use: KeyUse) -> str:
+    if use == "lon":
+        return "the key of a domain is 12 hex digits or 6 bytes"
     if use == "omak":
         return "an OMAK is 24 hex digits or 12 bytes"
     if use == "optical":
