@@ -119,20 +119,16 @@ class SetSubnetForward(Management, source=_SOURCE, status="unverified"):
     number: int = f.u8(default=0, orig="SUBNET")
 
 
-class ClearGroupForward(Management, source=_SOURCE, status="unverified"):
+class ClearGroupForward(SetGroupForward):
     """Forward a group no longer."""
 
     code: int = f.u8(default=0x79, values={0x79: "do not forward group"})
-    select: ForwardSelect = f.bits(ForwardSelect, default=0)
-    number: int = f.u8(default=0, orig="GROUP")
 
 
-class ClearSubnetForward(Management, source=_SOURCE, status="unverified"):
+class ClearSubnetForward(SetSubnetForward):
     """Forward a subnet no longer."""
 
     code: int = f.u8(default=0x7A, values={0x7A: "do not forward subnet"})
-    select: ForwardSelect = f.bits(ForwardSelect, default=0)
-    number: int = f.u8(default=0, orig="SUBNET")
 
 
 class QueryRouterStatus(Management, source=_SOURCE, status="unverified"):
