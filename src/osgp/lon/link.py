@@ -11,8 +11,7 @@ many they will cause (delta backlog), and silence where packets were expected lo
 
 from __future__ import annotations
 
-from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from osgp.lon.crc import has_crc, with_crc
 from osgp.lon.csma import TRANSITIONS, W_BASE, Activity, ChannelHistory, ChannelTiming, LinkState, Step, decays, whole
@@ -21,7 +20,7 @@ from osgp.lon.events import Dropped
 from osgp.lon.lpdu import MAX_BACKLOG, MIN_FRAME
 from osgp.wire.errors import LocalProtocolError
 
-__all__ = ["MAX_COLLISIONS", "MAX_FRAME", "FrameReceived", "Link"]
+__all__ = ["MAX_COLLISIONS", "MAX_FRAME", "FrameReceived", "Link", "SlotSource"]
 
 MAX_COLLISIONS = 255
 """Collisions after which a frame is given up."""
@@ -30,6 +29,13 @@ MAX_FRAME = 254
 _SHOWN = 64
 _DELTA = 0x3F
 _S = LinkState
+
+
+class SlotSource(Protocol):
+    """What draws the slots: ``random.Random``, or anything else with its ``randrange``."""
+
+    def randrange(self, stop: int, /) -> int:
+        """A number from 0 to below ``stop``."""
 
 
 class FrameReceived(NamedTuple):
@@ -81,7 +87,7 @@ class Link:
     def __init__(
         self,
         timing: ChannelTiming,
-        random: Random,
+        random: SlotSource,
         *,
         node_priority: int = 0,
         capacity: int = 8,
