@@ -23,7 +23,6 @@ __all__ = [
     "NvEntry",
     "NvEntryFlags",
     "NvEntrySelector",
-    "ReadOnlyBlock",
     "Retry",
     "Statistics",
     "Timers",
@@ -230,28 +229,6 @@ class ConfigurationBlock(
     channel_priorities: int = f.u8(default=0, doc="priority slots of the channel, 0..127")
     transceiver: bytes = f.binary(7, default=bytes(7), doc="transceiver parameters")
     last: LastByte = f.bits(LastByte, default=0xC0)
-
-
-class ReadOnlyBlock(
-    Struct,
-    byte_order="big",
-    floor="lon",
-    source="ISO/IEC 14908-1; spec/iso14908-1.md 5.8 (beginning only)",
-    status="verified",
-):
-    """What a node is; memory mode 1 reads it. Declared as far as the sources describe it (29 of 47 bytes)."""
-
-    unique_node_id: bytes = f.binary(6, default=bytes(6))
-    model: int = f.u8(default=0xA8, doc="model number")
-    minor_model: int = f.u8(default=0)
-    nv_table: int = f.u16(default=0, doc="pointer to the network variables' table")
-    nv_count: int = f.u8(default=0, orig="NV_COUNT_AND_PROTECTION", doc="number of variables, and memory protection")
-    self_identification: int = f.u16(default=0, orig="SNVT_POINTER", doc="pointer to the self-identification data")
-    program_id: bytes = f.binary(8, default=bytes(8))
-    state: NodeStateByte = f.bits(NodeStateByte, default=2)
-    address_count: int = f.u8(default=15)
-    receive_transactions: int = f.u8(default=16, orig="RECEIVE_TRANS_COUNT")
-    buffers: bytes = f.binary(5, default=bytes(5), doc="codes of buffer sizes and counts")
 
 
 class Statistics(
