@@ -33,5 +33,5 @@ def test_the_smallest_code_that_waits_long_enough(seconds: float, row: tuple[flo
 
 
 def test_beyond_the_row_there_is_no_code() -> None:
-    with pytest.raises(BadValue, match="the longest is 49.152 s"):
+    with pytest.raises(BadValue, match=r"the longest is 49\.152 s"):
         code_for(50.0, LONG_S)
