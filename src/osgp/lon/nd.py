@@ -224,4 +224,4 @@ class FullVersionResponse(Diagnostics, source="open stack's headers; spec/iso149
     rom_version: int = f.u8(default=0)
     minor_version: int = f.u8(default=0)
     build: int = f.u8(default=0, orig="BUILD_NUMBER")
-    type_code: int = f.u8(default=0, orig="CODE")
+    type_code: int = f.u8(default=0)
