@@ -7,7 +7,14 @@ import pytest
 from osgp.lon.address import Broadcast, Group, SubnetNode, UniqueNodeId
 from osgp.lon.configuration import domain_entry
 from osgp.lon.entries import LastByte
-from osgp.lon.events import Dropped, MessageReceived, ResponseReceived, TransactionCompleted, TransactionFailed
+from osgp.lon.events import (
+    Dropped,
+    MessageReceived,
+    NodeReset,
+    ResponseReceived,
+    TransactionCompleted,
+    TransactionFailed,
+)
 from osgp.lon.ltep import Service
 from osgp.lon.numbers import TransactionNumbers
 from osgp.lon.packet import packet_of
@@ -378,6 +385,23 @@ def test_a_reset_ends_what_was_going_on() -> None:
         (second, "reset"),
     }
     assert a.deadline() is None
+
+
+def test_an_order_to_reset_resets_once_however_often_it_is_repeated() -> None:
+    a, b = node(1, 10), node(1, 20)
+    talk = Talk(a, b)
+    a.request(B, b"\x6c\x02", 0.0, Options(retry=3, timer_s=0.1))
+    talk.until(2.0)
+    assert len(talk.tell(b, NodeReset)) == 1
+
+
+def test_status_in_the_flex_way_is_answered_from_nobody() -> None:
+    a, b = at_number(4, node(1, 10)), node(1, 20)
+    talk = Talk(a, b)
+    a.request(B, b"\x56", 0.0)
+    talk.until(1.0)
+    assert talk.spoken[1][:18] == golden("nd-status-flex-response")[:18]
+    assert len(talk.tell(a, TransactionCompleted)) == 0, "an answer from 0/0 is nobody's that was asked"
 
 
 # ---- enhanced mode -------------------------------------------------------------------------------------------------

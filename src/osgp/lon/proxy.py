@@ -40,6 +40,7 @@ from osgp.lon.ltep import (
     TransmitControl,
 )
 from osgp.lon.timers import LONG_S, TRANSMIT_S
+from osgp.lon.tpdu import TpduHeader
 from osgp.lon.transport import Nested, Options, Transaction, Transport
 from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError
 
@@ -50,17 +51,16 @@ __all__ = [
     "Responder",
     "chain_message",
     "CLASSIC_PROXY",
-    "RELAYED",
     "extra_wait_s",
     "failure_in",
-    "relayed_response",
     "safe_timer_s",
 ]
 
 CLASSIC_PROXY = 0x52
 """Network diagnostics: ask a node beyond this one for its identity, status or transceiver."""
-RELAYED = {0: b"\x61\x00", 1: b"\x51", 2: b"\x54"}
-"""What the subcommands of the classic proxy ask of the target itself: identity if it is unconfigured, status, transceiver."""
+
+_MAX_NUMBER = TpduHeader.fields["transaction"].mask
+"""The largest transaction number of four bits."""
 
 
 class Hop(NamedTuple):
@@ -257,14 +257,6 @@ class _Relay(_Chain):
         self._tell(bytes((failure_code(CLASSIC_PROXY),)), now)
 
 
-def relayed_response(asked: bytes, response: bytes | None) -> bytes | None:
-    """The target's own answer under the classic proxy's code; ``response``: what it answers to the command of ``RELAYED``."""
-    if response is None:
-        return None
-    good = response[0] == success_code(asked[0])
-    return bytes((success_code(CLASSIC_PROXY),)) + response[1:] if good else bytes((failure_code(CLASSIC_PROXY),))
-
-
 def _failure(count: int) -> bytes:
     return LtepFailure(remaining=count).encode()
 
@@ -441,6 +433,8 @@ class Proxy:
         if isinstance(destination, UniqueNodeId) and destination.unique_node_id == self.configuration.unique_node_id:
             itself = True
         number = indication.transaction if indication.service != Service.UNACKD else None
+        if number is not None and number > _MAX_NUMBER:
+            number = None  # of enhanced mode, which the hops below do not speak: they take one of our own
         if not itself and self.transport.room(options.priority):
             try:
                 self.transport.start(service, destination, apdu, options, now, Nested(chain, number, extra_wait, delta))

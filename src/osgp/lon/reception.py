@@ -238,8 +238,11 @@ class Reception:
         record.state = _ANSWERED
         self.out.append(record.answer)
 
-    def respond(self, reply: int, apdu: bytes | None, now: float) -> bool:
-        """Answer a request; None closes it without sending. False if nobody waits for it any more."""
+    def respond(self, reply: int, apdu: bytes | None, now: float, *, flex: bool = False) -> bool:
+        """Answer a request; None closes it without sending. False if nobody waits for it any more.
+
+        ``flex``: from 0/0, as if the domain were none of ours.
+        """
         record = self._pending.pop(reply, None)
         if record is None:
             return False
@@ -250,7 +253,10 @@ class Reception:
         if apdu is None:
             record.state = _SILENT
             return True
-        route = record.route or answer_route(self.configuration, record.arrival)
+        arrival = record.arrival
+        route = record.route or answer_route(self.configuration, arrival)
+        if flex:
+            route = answer_route(self.configuration, arrival._replace(domain_index=FLEX, membership=None))
         pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=record.arrival.packet.npdu.control.version)
         record.answer = answer_packet(route, PduType.SPDU, pdu)
         record.state = _ANSWERED

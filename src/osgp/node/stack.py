@@ -44,16 +44,7 @@ from osgp.lon.nm import ServicePin
 from osgp.lon.npdu import ENHANCED, PduType
 from osgp.lon.numbers import DESTINATIONS, TransactionNumbers
 from osgp.lon.packet import Packet, packet_of
-from osgp.lon.proxy import (
-    CLASSIC_PROXY,
-    RELAYED,
-    Hop,
-    Proxy,
-    chain_message,
-    failure_in,
-    relayed_response,
-    safe_timer_s,
-)
+from osgp.lon.proxy import Hop, Proxy, chain_message, failure_in, safe_timer_s
 from osgp.lon.reception import Reception, indication_of
 from osgp.lon.tpdu import VERSIONS
 from osgp.lon.transport import DEFAULTS, QUIET_S, Nested, Options, Transaction, Transport
@@ -325,10 +316,14 @@ class Stack:
         message = ServicePin(unique_node_id=self.configuration.unique_node_id, program_id=self.configuration.program_id)
         return self.transport.start(_UNACKD, Broadcast(), message.encode(), Options(flex_domain=b""), now)
 
-    def reset(self, now: float) -> None:
-        """Power-up: all transactions end, all senders are forgotten, and the quiet time begins."""
+    def reset(self, now: float, *, forget_senders: bool = True) -> None:
+        """Power-up: all transactions end, all senders are forgotten, and the quiet time begins.
+
+        ``forget_senders`` False: their last messages are kept, so that a repeated order to reset does not reset again.
+        """
         self.transport.forget(now)
-        self.reception.forget()
+        if forget_senders:
+            self.reception.forget()
         self.transport.numbers = TransactionNumbers(destinations=self.transport.numbers.destinations)
         self.transport.quiet_until = now + self.quiet_s if self.quiet_s > 0 else 0.0
 
@@ -395,22 +390,16 @@ class Stack:
             self.reception.respond(indication.reply, bytes((offline,)), now)
 
     def _manage(self, indication: Indication, now: float) -> None:
-        apdu = indication.apdu
-        if apdu[0] == CLASSIC_PROXY:
-            asked = RELAYED.get(apdu[1]) if len(apdu) == 2 else None
-            if asked is None:
-                self.proxy.relay(indication, now)
-                return
-            outcome = self.management.serve(indication._replace(apdu=asked), now)
-            response = relayed_response(asked, outcome.response)
-        else:
-            response = self.management.serve(indication, now).response
+        outcome = self.management.serve(indication, now)
+        if outcome.forward:
+            self.proxy.relay(indication, now)
+            return
         if indication.reply is not None:
-            self.reception.respond(indication.reply, response, now)
+            self.reception.respond(indication.reply, outcome.response, now, flex=outcome.flex)
         for event in self.management.events():
             self._events.append(event)
             if isinstance(event, NodeReset):
-                self.reset(now)
+                self.reset(now, forget_senders=False)
 
     def _variable(self, indication: Indication, now: float) -> None:
         """Updates are taken in; polls are answered, without value where there is no such variable."""
