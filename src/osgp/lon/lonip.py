@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from osgp.lon.lonip_map import (
     PORT,
@@ -200,7 +201,8 @@ def announcement(place: Place) -> Packet:
     )
 
 
-class _Opened(NamedTuple):
+@dataclass(slots=True)
+class _Opened:
     """What a known header says, so that it is not read again: all of the packet but the enclosed PDU.
 
     ``asking``: the link header if the PDU wants answers (type 0), else ``header``.
@@ -222,7 +224,8 @@ class _Opened(NamedTuple):
     domain: bytes
 
 
-class _Prepared(NamedTuple):
+@dataclass(slots=True)
+class _Prepared:
     """A header written once, and where it goes. ``asking``: the header in front of a PDU that wants answers (type 0)."""
 
     prefix: bytes

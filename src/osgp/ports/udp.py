@@ -112,6 +112,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         tap: DatagramTap | None = None,
     ) -> None:
         self.machine = machine
+        self._commands = cast(Asking, machine)
         self._write = write
         self.statistics = PortStatistics()
         self.name = "udp"
@@ -189,7 +190,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             return await waiting.future
         except asyncio.CancelledError:
             if self._waiting.pop(handle, None) is not None:
-                cast(Asking, self.machine).cancel(handle, self._clock())
+                self._commands.cancel(handle, self._clock())
                 self.flush()
             raise
 
@@ -198,7 +199,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         if self._transport is None:
             raise PortClosed(f"{self.name} is closed")
         now = self._clock()
-        handle = cast(Asking, self.machine).request(destination, apdu, now, *args)
+        handle = self._commands.request(destination, apdu, now, *args)
         if waiting is not None:
             self._waiting[handle] = waiting
         self._flush(now)
@@ -207,7 +208,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
     def respond(self, reply: int, apdu: bytes | None) -> bool:
         """Answer a request that came as an event; None closes it in silence. False if it came too late."""
         now = self._clock()
-        done = cast(Asking, self.machine).respond(reply, apdu, now)
+        done = self._commands.respond(reply, apdu, now)
         if not self._flushing:
             self._flush(now)
         return done
@@ -249,15 +250,18 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         self._flushing = True
         machine = self.machine
         try:
+            events = machine.events()
             for _ in range(_ROUNDS):
-                events = machine.events()
                 for event in events:
                     self._take(event)
                 for packet in machine.outgoing(now):
                     self._send(packet, now)
+                events = machine.events()
                 if not events:
                     break
             else:
+                for event in events:
+                    self._take(event)
                 self._loop.call_soon(self.flush)
         finally:
             self._flushing = False
@@ -267,23 +271,30 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
 
     def _take(self, event: Any) -> None:
         """Give an event to whoever awaits it, or to the callback."""
-        if self._waiting:
-            kind = type(event)
-            if kind is ResponseReceived:
-                waiting = self._waiting.get(event.handle)
-                if waiting is not None:
-                    waiting.responses.append(event)
-                    return
-            elif kind is TransactionCompleted or kind is TransactionFailed:
-                waiting = self._waiting.pop(event.handle, None)
-                if waiting is not None:
-                    self._end(waiting, event)
-                    return
+        if self._waiting and self._is_awaited(event):
+            return
         if self._on_event is not None:
             try:
                 self._on_event(event)
             except Exception as error:
                 self._report(error)
+
+    def _is_awaited(self, event: Any) -> bool:
+        """Whether somebody awaits the transaction of an event; then it is given to them."""
+        kind = type(event)
+        if kind is ResponseReceived:
+            waiting = self._waiting.get(event.handle)
+            if waiting is None:
+                return False
+            waiting.responses.append(event)
+            return True
+        if kind is not TransactionCompleted and kind is not TransactionFailed:
+            return False
+        waiting = self._waiting.pop(event.handle, None)
+        if waiting is None:
+            return False
+        self._end(waiting, event)
+        return True
 
     def _end(self, waiting: _Waiting, event: TransactionCompleted | TransactionFailed) -> None:
         if waiting.future.done():
@@ -295,17 +306,13 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             waiting.future.set_exception(NoAnswer(f"{event.reason}{missing}", attempts=event.attempts))
 
     def _send(self, packet: Packet, now: float) -> None:
-        statistics = self.statistics
-        if self._full:
+        statistics, transport = self.statistics, self._transport
+        if self._full or transport is None:
             statistics.unsent += 1
             return
         try:
             datagram, endpoints = self._write(packet, now)
         except Error:
-            statistics.unsent += 1
-            return
-        transport = self._transport
-        if transport is None:
             statistics.unsent += 1
             return
         if not endpoints:
