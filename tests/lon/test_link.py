@@ -539,11 +539,27 @@ def test_reading_up_gives_the_very_same_state_as_following(
         history.append(Activity(now, now + 0.25, delta))
         eager.backlog(now - 1e-3)  # looking and waking in between change nothing
         eager.wake(now)
-        eager.follow(Activity(now, now + 0.25, delta))
+        heard(eager, now, now + 0.25, delta)
+        eager.cursor += 1
         now += 0.25
     lazy.catch_up(history)
     assert picture(lazy, now) == picture(eager, now)
     assert picture(lazy, now + 100) == picture(eager, now + 100)
+
+
+def test_a_block_is_taken_as_one_by_those_alone_who_carry_the_same_part_of_a_packet_cycle() -> None:
+    """After activity that was no packet the cycle timers of nodes differ, and so may what comes of the idle time behind it."""
+    history = ChannelHistory(PLAIN)
+    lazy, eager = link_of(timing=PLAIN), link_of(timing=PLAIN)
+    for link in (lazy, eager):
+        heard(link, 1.0, 3.0, 40)  # before what the history knows
+    for number in range(40):
+        activity = Activity(4.0 + 4 * number, 5.0 + 4 * number, None)
+        history.append(activity)
+        heard(eager, activity.start_s, activity.end_s, None)
+        eager.cursor += 1
+    lazy.catch_up(history)
+    assert picture(lazy, 164.0) == picture(eager, 164.0)
 
 
 def test_a_node_that_wants_to_send_has_nothing_to_read_up() -> None:
@@ -560,7 +576,7 @@ def test_what_is_forgotten_cannot_be_read_up() -> None:
     for number in range(1025):
         history.append(Activity(number, number + 0.5, 0))
     assert (history.first, history.end) == (512, 1025)
-    with pytest.raises(LocalProtocolError, match="history holds"):
+    with pytest.raises(LocalProtocolError, match="is forgotten"):
         link_of().catch_up(history)
 
 

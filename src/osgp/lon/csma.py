@@ -185,10 +185,9 @@ class Block:
     overflows on the way, and the activities have to be gone through. ``invalid``: how many brought no valid packet.
     """
 
-    __slots__ = ("carried_s", "first", "idle_from_s", "invalid", "low", "safe", "shift")
+    __slots__ = ("carried_s", "idle_from_s", "invalid", "low", "safe", "shift")
 
-    def __init__(self, first: int, idle_from_s: float, carried_s: float) -> None:
-        self.first = first
+    def __init__(self, idle_from_s: float, carried_s: float) -> None:
         self.idle_from_s = idle_from_s
         self.carried_s = carried_s
         self.shift = self.low = self.invalid = 0
@@ -212,6 +211,15 @@ class Block:
         self.safe = min(self.safe, MAX_BACKLOG - self.shift) if self.low <= MAX_BACKLOG else -1
 
 
+class Replayed(NamedTuple):
+    """Where a listener stands after the last activity of a history; ``invalid``, ``overflows``: how many it met on the way."""
+
+    carried_s: float
+    backlog: int
+    invalid: int
+    overflows: int
+
+
 class ChannelHistory:
     """What was on a channel, kept once for all who only listened; see ``Link.catch_up``.
 
@@ -233,7 +241,7 @@ class ChannelHistory:
         self._first = 0
         self._idle_from_s = 0.0
         self._carried_s = 0.0
-        self._levels = tuple((span, [Block(0, 0.0, 0.0)]) for span in self.SPANS)
+        self._levels = tuple((span, [Block(0.0, 0.0)]) for span in self.SPANS)
 
     @property
     def first(self) -> int:
@@ -275,16 +283,50 @@ class ChannelHistory:
         for span, blocks in self._levels:
             blocks[-1].add(cycles, activity.delta_backlog)
             if count % span == 0:
-                blocks.append(Block(self._first + count, self._idle_from_s, self._carried_s))
+                blocks.append(Block(self._idle_from_s, self._carried_s))
 
-    def block_at(self, cursor: int) -> tuple[Block, Block] | None:
-        """The longest complete block that begins with activity ``cursor``, and the one behind it."""
-        offset = cursor - self._first
-        for span, blocks in self._levels:
-            place, rest = divmod(offset, span)
-            if rest == 0 and 0 <= place < len(blocks) - 1:
-                return blocks[place], blocks[place + 1]
-        return None
+    def replay(self, cursor: int, idle_from_s: float, carried_s: float, backlog: int) -> Replayed:
+        """What became of a listener's estimate from activity number ``cursor`` to the last; as long a block as possible at a step.
+
+        The listener enters with the time at which it would have become idle, the part of a packet cycle that it has carried, and
+        its estimate. Raises LocalProtocolError for a cursor that is forgotten.
+        """
+        if cursor < self._first:
+            raise LocalProtocolError(
+                f"activity {cursor} of the channel is forgotten; the oldest known is {self._first}"
+            )
+        cycle_s, beta1_s = self.timing.packet_cycle_s, self.timing.beta1_rx_s
+        priority_s = self.timing.priority_s(sent=False)
+        place, end = cursor - self._first, len(self._entries)
+        invalid = overflows = 0
+        while place < end:
+            for span, blocks in self._levels:
+                number, rest = divmod(place, span)
+                if rest or number + 1 >= len(blocks):
+                    continue
+                block = blocks[number]
+                if backlog <= block.safe and idle_from_s == block.idle_from_s and carried_s == block.carried_s:
+                    backlog = max(block.low, backlog + block.shift)
+                    invalid += block.invalid
+                    idle_from_s, carried_s = blocks[number + 1].idle_from_s, blocks[number + 1].carried_s
+                    place += span
+                    break
+            else:
+                start_s, end_s, delta_backlog = self._entries[place]
+                cycles, carried_s = decays(idle_from_s, carried_s, start_s, cycle_s)
+                backlog = max(0, backlog - cycles)
+                if delta_backlog is None:
+                    invalid += 1
+                else:
+                    carried_s = 0.0
+                    if delta_backlog == 0:
+                        backlog = max(0, backlog - 1)
+                    else:
+                        overflows += backlog + delta_backlog > MAX_BACKLOG
+                        backlog = min(MAX_BACKLOG, backlog + delta_backlog)
+                idle_from_s = end_s + beta1_s + priority_s
+                place += 1
+        return Replayed(carried_s, backlog, invalid, overflows)
 
     def at(self, number: int) -> Activity:
         """One activity by its number. Raises LocalProtocolError for one that is forgotten, or not yet noted."""

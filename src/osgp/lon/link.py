@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from osgp.lon.crc import has_crc, with_crc
-from osgp.lon.csma import TRANSITIONS, W_BASE, Activity, ChannelHistory, ChannelTiming, LinkState, Step, decays, whole
+from osgp.lon.csma import TRANSITIONS, W_BASE, ChannelHistory, ChannelTiming, LinkState, Step, decays, whole
 from osgp.lon.entries import Statistics
 from osgp.lon.events import Dropped
 from osgp.lon.lpdu import MAX_BACKLOG, MIN_FRAME
@@ -335,35 +335,26 @@ class Link:
         Only for a node with nothing to send, which heard all of it. Whole blocks of activities count as one step. Raises
         LocalProtocolError when frames wait, and when the history no longer goes back so far.
         """
-        stop = history.end
-        if self.cursor >= stop:
+        if self.cursor >= history.end:
             return
         if self.waiting or self.state in (_S.BUSY, _S.SENDING):
             raise LocalProtocolError("a node that takes part in the access to the channel has missed nothing")
-        while self.cursor < stop:
-            pair = history.block_at(self.cursor)
-            if pair is not None:
-                block, behind = pair
-                self._advance(block.idle_from_s)
-                known = (
-                    self.state is _S.IDLE and self._since == block.idle_from_s and self._carried_s == block.carried_s
-                )
-                if known and self._backlog <= block.safe:
-                    self._backlog = max(block.low, self._backlog + block.shift)
-                    self.statistics.count("transmission_errors", block.invalid)
-                    last = history.at(behind.first - 1)
-                    self._carried_s = behind.carried_s
-                    self.last_valid = last.delta_backlog is not None
-                    self._wait_s = self.timing.beta1_rx_s
-                    self._priority_s = self.timing.priority_s(sent=False)
-                    self.state = _S.BETA1  # as after the QUIET of the last activity
-                    self._since = last.end_s
-                    self.cursor = behind.first
-                    continue
-            self.follow(history.at(self.cursor))
-
-    def follow(self, activity: Activity) -> None:
-        """One activity of the history, gone through as if it were now."""
-        self.activity(activity.start_s)
-        self.quiet(activity.end_s, activity.delta_backlog)
-        self.cursor += 1
+        idle_from_s = self._since
+        if self.state is _S.BETA1:
+            idle_from_s += self._wait_s
+        if self.state is not _S.IDLE:
+            idle_from_s += self._priority_s
+        self._carried_s, self._backlog, invalid, overflows = history.replay(
+            self.cursor, idle_from_s, self._carried_s, self._backlog
+        )
+        if invalid:
+            self.statistics.count("transmission_errors", invalid)
+        if overflows:
+            self.statistics.count("backlog_overflows", overflows)
+        self.cursor = history.end
+        last = history.at(self.cursor - 1)
+        self.last_valid = last.delta_backlog is not None
+        self._wait_s = self.timing.beta1_rx_s
+        self._priority_s = self.timing.priority_s(sent=False)
+        self.state = _S.BETA1  # as after the QUIET of the last activity
+        self._since = last.end_s
