@@ -7,7 +7,7 @@ never data. Long arrays are taken as one run of bytes and unpacked entry by entr
 from __future__ import annotations
 
 import struct as pystruct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from osgp.wire.bits import Bits
@@ -57,9 +57,9 @@ class Pieces:
             self.names[key] = value
         return key
 
-    def compiled(self, source: str, name: str) -> Any:
+    def compiled(self, source: str, name: str, more: Mapping[str, Any] | None = None) -> Any:
         """The function of that name in the source."""
-        space = dict(self.names)
+        space = {**self.names, **(more or {})}
         exec(source, space)
         return space[name]
 

@@ -6,7 +6,7 @@ of the ``struct`` module per run of bytes plus one object per record (``special`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
@@ -20,6 +20,7 @@ from osgp.wire.nodes import ArrayNode, LeafNode, Node, PrefixNode, RecordNode, R
 from osgp.wire.path import Part, format_path, parse_path
 from osgp.wire.special import Special
 from osgp.wire.struct import Struct
+from osgp.wire.telling import Graft, Telling
 
 __all__ = ["Layout", "Span", "dependencies", "layout_of"]
 
@@ -59,6 +60,7 @@ class Layout(Generic[S]):
         self.write: Callable[[S], bytes] = self._first_write
         """``encode`` without its call."""
         self._special: Special | None = None
+        self._telling: Telling | None = None
 
     @property
     def size(self) -> int | None:
@@ -141,6 +143,17 @@ class Layout(Generic[S]):
         if error is None and end < len(data) and self.struct.about.exact:
             root.error = str(self._left_over(data, end))
         return root
+
+    def explain_json(self, data: bytes, offset: int = 0, grafts: Mapping[str, Graft] | None = None) -> str:
+        """The JSON text of ``explain(data)``, moved by ``offset`` bytes, mostly without a walk.
+
+        ``grafts`` hangs trees below fields, as ``ExplainNode.graft`` does: by the name of the field, the text of a tree or a
+        function that makes it, given the offset of the field, such as ``partial(layout_of(Npdu).explain_json, npdu)``.
+        """
+        telling = self._telling
+        if telling is None:
+            telling = self._telling = Telling(self.special, self.context, self.explain)
+        return telling.tell(data, offset, grafts)
 
     def zero(self) -> S:
         """An instance decoded from zero bytes, as many as the structure needs."""
