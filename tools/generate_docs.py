@@ -336,7 +336,7 @@ def standards_part(document: Any, rows: list[Any]) -> str:
 def _belongs(row: Any, document: str) -> bool:
     if document == "tables":
         return row.kind in ("table", "procedure")
-    floor = {"mep": "mep.", "c12-18-optical": "c1218."}.get(document, "?")
+    floor = {"mep": "mep.", "c12-18-optical": "c1218.", "iso14908-1": "lon."}.get(document, "?")
     return row.kind in ("struct", "bits") and row.name.startswith(floor)
 
 
@@ -373,13 +373,16 @@ def picture(table: Mapping[tuple[Any, Any], Any]) -> list[str]:
 
 
 def machines_part() -> str:
-    """Client and meter of the optical port."""
+    """Client and meter of the optical port; access to a line that many share."""
     from osgp.c1218 import server, session
+    from osgp.lon import csma
 
     lines = ["### The reader's side (`osgp.c1218.session`)", ""]
     lines += [*picture(session.TRANSITIONS), *transitions(session.TRANSITIONS, "state")]
     lines += ["### The meter's side (`osgp.c1218.server`)", ""]
     lines += [*picture(server.TRANSITIONS), *transitions(server.TRANSITIONS, "state")]
+    lines += ["### Access to a shared line (`osgp.lon.csma`)", ""]
+    lines += [*picture(csma.TRANSITIONS), *transitions(csma.TRANSITIONS, "state")]
     return "\n".join(lines)
 
 

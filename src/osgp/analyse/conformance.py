@@ -28,7 +28,7 @@ from osgp.wire.errors import ConfigError
 
 __all__ = ["DOCUMENTS", "Clause", "Document", "Row", "clauses", "declarations", "documents", "rows"]
 
-DOCUMENTS = ("c12-18-optical", "mep", "tables", "legacy-crypto")
+DOCUMENTS = ("c12-18-optical", "mep", "tables", "iso14908-1", "legacy-crypto")
 """The files of clauses, in the order of the pages; each is also the name of its page under ``docs/standards``."""
 
 STATES = ("done", "partly", "exempt")
@@ -36,8 +36,14 @@ PROVENANCE = ("verified", "project choice", "unverified")
 """From the surest to the least sure; a declaration is as sure as its least sure field."""
 
 _DECLARES = re.compile(r"^\s*class \w+\(\s*[^)]*?\b(?:Struct|Bits)\b", re.MULTILINE)
-_SPEC = re.compile(r"spec/(\w+)\.md(?: (?=\d))?")
-_DIGEST = {"optical": "C12.18 digest", "mep": "MEP digest", "tables": "tables digest", "legacy-crypto": "crypto digest"}
+_SPEC = re.compile(r"spec/([\w-]+)\.md(?: (?=\d))?")
+_DIGEST = {
+    "optical": "C12.18 digest",
+    "mep": "MEP digest",
+    "tables": "tables digest",
+    "legacy-crypto": "crypto digest",
+    "iso14908-1": "14908 digest",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +199,39 @@ def _about(declared: Any) -> tuple[str, str]:
     return getattr(declared, "source", ""), getattr(declared, "status", "")
 
 
-def _source(declared: type[Struct] | type[Bits], rules: list[dict[str, Any]], name: str) -> tuple[str, str]:
-    """Where a declaration comes from and how sure it is: itself, the class around it, its fields, or a rule for its kind."""
+Holders = dict[type, list[type[Struct]]]
+"""The structures that a word of bits stands in: those of its own module first, and the surest of them."""
+
+
+def _holders() -> Holders:
+    found: Holders = {}
+    for struct in _descendants(Struct):
+        assert issubclass(struct, Struct)
+        for spec in struct.specs.values():
+            word = getattr(spec.kind, "bits", None)
+            if isinstance(word, type) and issubclass(word, Bits):
+                found.setdefault(word, []).append(struct)
+    for word, structs in found.items():
+        structs.sort(key=lambda one: (one.__module__ != word.__module__, _rank(_about(one)[1]), one.__qualname__))
+    return found
+
+
+def _source(
+    declared: type[Struct] | type[Bits], rules: list[dict[str, Any]], name: str, holders: Holders
+) -> tuple[str, str]:
+    """Where a declaration comes from and how sure it is.
+
+    It says so itself, or the class around it, its fields, the structure that it stands in, or a rule for its kind.
+    """
     source, status = _about(declared)
     above = _about(_outer(declared))
     source, status = source or above[0], status or above[1]
     parts = declared.fields.values() if issubclass(declared, Bits) else declared.specs.values()
     for part in parts:
         source, status = source or part.source, status or part.status
+    for holder in holders.get(declared, ()):
+        above = _about(holder)
+        source, status = source or above[0], status or above[1]
     for rule in rules:
         if fnmatchcase(name, rule["match"]):
             source, status = source or rule.get("source", ""), status or rule.get("provenance", "")
@@ -211,6 +242,9 @@ def _place(source: str) -> tuple[str, str]:
     """(document, clause) of a source note such as ``MEP guide p. 207; optical guide p. 24``."""
     if source.startswith("mentioned only"):
         return "MEP guide", "named there, not described"
+    document, found, places = source.partition("; spec/")
+    if found:  # a document that was not at hand, and the digest that stands for it
+        return document, _SPEC.sub(lambda hit: f"{_DIGEST.get(hit[1], hit[1])} section ", f"spec/{places}")
     text = _SPEC.sub(lambda hit: f"{_DIGEST.get(hit[1], hit[1])} section ", source).replace("section  ", "section ")
     hits = re.findall(r"([A-Za-z][\w .,/-]*?)\s+((?:p\. |section |pages? |clause )\d+(?:[–, .-]+\d+)*)", text)
     names = list(dict.fromkeys(name.strip(" ,;") for name, _ in hits))
@@ -227,8 +261,15 @@ def _tests(rules: list[dict[str, Any]], kind: str, name: str) -> tuple[str, ...]
     return tuple(found)
 
 
-def _row(declared: type[Struct] | type[Bits], kind: str, name: str, title: str, rules: list[dict[str, Any]]) -> Row:
-    source, status = _source(declared, rules, name)
+def _row(
+    declared: type[Struct] | type[Bits],
+    kind: str,
+    name: str,
+    title: str,
+    rules: list[dict[str, Any]],
+    holders: Holders | None = None,
+) -> Row:
+    source, status = _source(declared, rules, name, holders or {})
     status = status if status in PROVENANCE else "unverified"
     found = [provenance for _, provenance in declared_fields(declared, status)]
     document, clause = _place(source)
@@ -248,6 +289,7 @@ def _row(declared: type[Struct] | type[Bits], kind: str, name: str, title: str, 
 def _structures(rules: list[dict[str, Any]]) -> Iterator[Row]:
     for module in _modules():
         importlib.import_module(module)
+    holders = _holders()
     seen: set[type] = {Struct, Bits, Table}
     for base in (Struct, Bits):
         for declared in sorted(_descendants(base), key=lambda one: (one.__module__, one.__qualname__)):
@@ -258,7 +300,7 @@ def _structures(rules: list[dict[str, Any]]) -> Iterator[Row]:
                 continue  # has its row as a table
             name = f"{declared.__module__.removeprefix('osgp.')}.{declared.__qualname__}"
             title = (declared.__doc__ or "").strip().split("\n")[0]
-            yield _row(declared, "struct" if base is Struct else "bits", name, title, rules)
+            yield _row(declared, "struct" if base is Struct else "bits", name, title, rules, holders)
 
 
 def _procedure(declared: type[Procedure], rules: list[dict[str, Any]]) -> Row:
