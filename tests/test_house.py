@@ -251,6 +251,8 @@ def test_numeric_libraries_are_loaded_at_need_only() -> None:
         ("osgp.node.device", "import importlib\nimportlib.import_module('osgp.sim.clock')"),
         ("osgp.headend.store", "from osgp.web import app"),
         ("osgp.web.app", "from osgp.cli import main"),
+        ("osgp.ports.capture", "from osgp.analyse import lon"),
+        ("osgp.sim.wire", "from osgp.analyse import lon"),
     ],
 )
 def test_the_contract_catches_an_upward_import(module: str, source: str) -> None:
@@ -263,6 +265,7 @@ def test_the_contract_catches_an_upward_import(module: str, source: str) -> None
         ("osgp.mep.client", "from osgp.c1218 import services\nfrom .frame import Frame\nfrom ..wire import errors"),
         ("osgp.headend.store", "import osgp\nfrom osgp.node import planner"),
         ("osgp.cli.demo", "from osgp.web import app"),
+        ("osgp.analyse.lonbatch", "from osgp.ports.capture import lon_frames"),
         ("osgp.wire.errors", "import json"),
     ],
 )
