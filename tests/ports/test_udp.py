@@ -403,6 +403,72 @@ def test_a_callback_that_always_finds_more_to_do_lets_others_have_their_turn(run
     run(main)
 
 
+def test_datagrams_that_come_together_are_looked_at_together(run: Run) -> None:
+    async def main() -> None:
+        class Counting(Toy):
+            asked = 0
+
+            def outgoing(self, now: float) -> list[Packet]:
+                self.asked += 1
+                return super().outgoing(now)
+
+        toy, other = Counting(), Counting()
+        async with await LonIpPort.open(toy, HERE, 0) as port, await LonIpPort.open(other, HERE, 0) as beside:
+            before = toy.asked
+            for number in range(5):
+                port.datagram_received(bytes.fromhex("0171018a014901140151") + bytes((number,)), (HERE, 9))
+            beside.datagram_received(b"", (HERE, 9))
+            assert toy.packets == []
+            await asyncio.sleep(0)
+            await until(lambda: len(toy.packets) == 5)
+            assert [packet.npdu.pdu[-1] for packet in toy.packets] == [0, 1, 2, 3, 4]
+            assert toy.asked == before + 1
+            for number in range(100):
+                port.datagram_received(bytes.fromhex("0171018a014901140151") + bytes((number,)), (HERE, 9))
+            assert len(toy.packets) >= 5 + 90, "a turn is short"
+            await until(lambda: len(toy.packets) == 105)
+
+    run(main)
+
+
+def test_what_arrived_before_the_end_of_a_port_is_dropped_with_it(run: Run) -> None:
+    async def main() -> None:
+        toy = Toy()
+        port = await LonIpPort.open(toy, HERE, 0)
+        port.datagram_received(bytes.fromhex("0171018a014901140151"), (HERE, 9))
+        port.connection_lost(None)
+        await turns(2)
+        assert toy.packets == []
+        port.close()
+
+    run(main)
+
+
+def test_a_machine_that_fails_to_speak_does_not_silence_others(run: Run, request: pytest.FixtureRequest) -> None:
+    request.node.expected_failures = 1
+
+    async def main() -> None:
+        class Broken(Toy):
+            def outgoing(self, now: float) -> list[Packet]:
+                if self.packets:
+                    raise RuntimeError("a machine's own mistake")
+                return []
+
+        broken, sound = Broken(), Toy()
+        first = await LonIpPort.open(broken, HERE, 0)
+        second = await LonIpPort.open(sound, HERE, 0, peers={(DOMAIN, 1, 20): (HERE, 9)})
+        sound.to_send.append(REQUEST)
+        for port in (first, second):
+            port.datagram_received(bytes.fromhex("0171018a014901140151"), (HERE, 9))
+        await turns(2)
+        assert second.statistics.sent == 1
+        broken.packets.clear()
+        for port in (first, second):
+            port.close()
+
+    run(main)
+
+
 def test_failing_handlers_and_machines_are_reported_and_survived(run: Run, request: pytest.FixtureRequest) -> None:
     request.node.expected_failures = 3
 

@@ -253,6 +253,7 @@ class LonIp:
         listeners: Sequence[Endpoint] = (),
     ) -> None:
         self.addresses = AddressMap() if addresses is None else addresses
+        self._oldest_s = self.addresses.oldest_s
         self.own = own
         self._home = home
         self._multicast = multicast
@@ -322,7 +323,7 @@ class LonIp:
             prepared = self._prepare(packet, key, now)
         else:
             peer = prepared.peer
-            if peer is not None and (peer.gone or self.addresses.is_old(peer, now)):
+            if peer is not None and (peer.gone or now - peer.heard > self._oldest_s):
                 del self._prepared[key]
                 prepared = self._prepare(packet, key, now)
         pdu = npdu.pdu
@@ -350,6 +351,7 @@ class LonIp:
         elif form == DatagramFormat.BROADCAST:
             destination_subnet = 0
         place = (domain, subnet, node)
+        peer = self.addresses.learn(place, source, derived, now) if subnet and node else None
         pdu_type = raw.control.pdu_type
         single = _FORMATS[form] in (AddressFormat.SUBNET_NODE, AddressFormat.UNIQUE_NODE_ID)
         asks = pdu_type in _NUMBERED and raw.backlog is None and single
@@ -358,7 +360,7 @@ class LonIp:
         size = len(datagram) - len(raw.pdu)
         found = _Opened(
             size=size,
-            peer=self.addresses.learn(place, source, derived, now) if subnet and node else None,
+            peer=None if peer is not None and peer.fixed else peer,
             announces=pdu_type == PduType.APDU,
             header=header,
             asking=header.with_(delta_backlog=1) if asks else header,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import AddressValueError, IPv4Address
+from math import inf
 from typing import TypeAlias
 
 from osgp.wire.errors import BadValue, ConfigError
@@ -103,7 +104,8 @@ class Peer:
     """Where a node is reached.
 
     ``derived``: its IP address follows from its place, and so says it. ``fixed``: told beforehand, never learnt, never too old.
-    ``heard``: when its last packet came, seconds. ``gone``: the map no longer knows it; who kept it asks the map again.
+    ``heard``: when its last packet came, seconds; the future, if that does not matter. ``gone``: the map no longer knows it; who
+    kept it asks the map again.
     """
 
     __slots__ = ("derived", "endpoint", "fixed", "gone", "heard", "mark")
@@ -141,8 +143,9 @@ class AddressMap:
             raise ConfigError(f"a map of {entries} addresses holds none")
         self.entries = entries
         self.age_s = age_s
+        self.oldest_s = age_s or inf
         self.port = port
-        self._fixed = {place: Peer(endpoint, False, 0.0, fixed=True) for place, endpoint in (fixed or {}).items()}
+        self._fixed = {place: Peer(endpoint, False, inf, fixed=True) for place, endpoint in (fixed or {}).items()}
         self._learnt: OrderedDict[Place, Peer] = OrderedDict()
         self._derived: dict[bytes, set[int]] = {}
 
@@ -162,7 +165,7 @@ class AddressMap:
 
     def is_old(self, peer: Peer, now: float) -> bool:
         """Whether a node was not heard for so long that its address is in doubt."""
-        return bool(self.age_s) and not peer.fixed and now - peer.heard > self.age_s
+        return now - peer.heard > self.oldest_s
 
     def learn(self, place: Place, endpoint: Endpoint, derived: bool, now: float) -> Peer:
         """A packet of that node came from there. What was told beforehand stays as it is."""

@@ -137,7 +137,7 @@ class LonIpPort(DatagramPort):
         try:
             self.join({subnet for _, subnet, _ in interests.memberships}, {group for _, group in interests.groups})
         except ConfigError as error:
-            self._report(error)
+            self.report(error)
         self._following = self._loop.call_later(_FOLLOW_S, self._follow)
 
     def _announce(self, period_s: float) -> None:

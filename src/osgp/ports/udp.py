@@ -23,6 +23,7 @@ from osgp.lon.address import Destination
 from osgp.lon.events import Dropped, ResponseReceived, TransactionCompleted, TransactionFailed
 from osgp.lon.lonip_map import Endpoint
 from osgp.lon.packet import Packet
+from osgp.ports.turns import turn_of
 from osgp.wire.errors import ConfigError, Error, NoAnswer, PortClosed
 
 __all__ = ["Answer", "DatagramPort", "DatagramTap", "PacketMachine", "PortStatistics", "bound_socket", "new_event_loop"]
@@ -120,6 +121,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         self._tap = tap
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
+        self._turn = turn_of(self._loop)
         self._transport: asyncio.DatagramTransport | None = None
         self._waiting: dict[int, _Waiting] = {}
         self._flushing = False
@@ -139,8 +141,13 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         self.flush()
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        """A datagram came in."""
-        now = self._clock()
+        """A datagram came in; it is looked at together with the others that came with it."""
+        self._turn.arrive(self, data, addr)
+
+    def take(self, data: bytes, addr: Any, now: float) -> None:
+        """Take a datagram whose turn has come."""
+        if self._transport is None:
+            return
         self.statistics.received += 1
         if self._tap is not None:
             self._tap(now, "in", data, addr)
@@ -149,8 +156,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         except Error as error:
             self._drop(error, data)
         except Exception as error:
-            self._report(error)  # some event loops close the socket when an exception gets out of here
-        self._flush(now)
+            self.report(error)  # some event loops close the socket when an exception gets out of here
 
     def error_received(self, exc: Exception) -> None:
         """The network says that an earlier datagram did not arrive: others still do."""
@@ -202,7 +208,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         handle = self._commands.request(destination, apdu, now, *args)
         if waiting is not None:
             self._waiting[handle] = waiting
-        self._flush(now)
+        self.speak(now)
         return handle
 
     def respond(self, reply: int, apdu: bytes | None) -> bool:
@@ -210,12 +216,12 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         now = self._clock()
         done = self._commands.respond(reply, apdu, now)
         if not self._flushing:
-            self._flush(now)
+            self.speak(now)
         return done
 
     def flush(self) -> None:
         """Send what the machine has to say and hand out its events; needed only after commanding it directly."""
-        self._flush(self._clock())
+        self.speak(self._clock())
 
     def close(self) -> None:
         """Close the socket; whoever waits is told at the event loop's next turn."""
@@ -244,7 +250,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         return cast(Endpoint, found)
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-    def _flush(self, now: float) -> None:
+    def speak(self, now: float) -> None:
+        """Hand out the machine's events, send what it has to say, and stand by for its deadline."""
         if self._flushing or self._transport is None:
             return  # the flush that is under way, or the one on opening, will see to it
         self._flushing = True
@@ -277,7 +284,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             try:
                 self._on_event(event)
             except Exception as error:
-                self._report(error)
+                self.report(error)
 
     def _is_awaited(self, event: Any) -> bool:
         """Whether somebody awaits the transaction of an event; then it is given to them."""
@@ -306,8 +313,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             waiting.future.set_exception(NoAnswer(f"{event.reason}{missing}", attempts=event.attempts))
 
     def _send(self, packet: Packet, now: float) -> None:
-        statistics, transport = self.statistics, self._transport
-        if self._full or transport is None:
+        statistics = self.statistics
+        if self._full:
             statistics.unsent += 1
             return
         try:
@@ -317,15 +324,26 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             return
         if not endpoints:
             statistics.unrouted += 1
+        leaving = self._turn.leaving
         for endpoint in endpoints:
-            try:
-                transport.sendto(datagram, endpoint)
-            except (OSError, ValueError):  # an address that this socket cannot send to
-                statistics.unsent += 1
-                continue
-            statistics.sent += 1
             if self._tap is not None:
                 self._tap(now, "out", datagram, endpoint)
+            if leaving is None:
+                self.leave(datagram, endpoint)
+            else:
+                leaving.append((self, datagram, endpoint))
+
+    def leave(self, datagram: bytes, endpoint: Endpoint) -> None:
+        """Send a datagram now."""
+        transport = self._transport
+        if transport is not None:
+            try:
+                transport.sendto(datagram, endpoint)
+                self.statistics.sent += 1
+                return
+            except (OSError, ValueError):  # an address that this socket cannot send to
+                pass
+        self.statistics.unsent += 1
 
     def _drop(self, error: Error, data: bytes) -> None:
         self.statistics.dropped += 1
@@ -333,9 +351,10 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             try:
                 self._on_event(Dropped(error.message, data[:_SHOWN]))
             except Exception as trouble:
-                self._report(trouble)
+                self.report(trouble)
 
-    def _report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
+        """Tell the event loop's exception handler of a mistake in a machine or callback."""
         self._loop.call_exception_handler({"message": f"{self.name}: a handler failed", "exception": error})
 
     def _arm(self, due: float, now: float) -> None:
@@ -352,8 +371,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             try:
                 self.machine.wake(now)
             except Exception as error:
-                self._report(error)
-        self._flush(now)
+                self.report(error)
+        self.speak(now)
 
 
 def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
