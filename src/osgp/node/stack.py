@@ -117,6 +117,8 @@ class Stack:
         self.promiscuous = promiscuous
         self._out: list[Packet] = []
         self._events: list[Event] = []
+        self._interests: Interests | None = None
+        self._interests_of = (-1, -1)
         self.transport = Transport(
             configuration,
             self._out,
@@ -328,19 +330,22 @@ class Stack:
         self.transport.quiet_until = now + self.quiet_s if self.quiet_s > 0 else 0.0
 
     def interests(self) -> Interests:
-        """Whom this node listens to, for carriers that serve many nodes."""
+        """Whom this node listens to, for carriers that serve many nodes; made anew when the configuration has changed."""
         configuration = self.configuration
-        if not configuration.configured:
-            return Interests((), (), configuration.unique_node_id, self.promiscuous, configuration.revision)
-        memberships = configuration.memberships()
-        domains = {each.domain_index: each.domain for each in memberships}
-        return Interests(
-            tuple((each.domain, each.subnet, each.node) for each in memberships),
-            tuple((domains[index], group) for index, group in configuration.groups() if index in domains),
-            configuration.unique_node_id,
-            self.promiscuous,
-            configuration.revision,
-        )
+        state = (configuration.revision, configuration.state)
+        if self._interests is None or self._interests_of != state:
+            self._interests_of = state
+            places = configuration.places()
+            domains = {each.domain_index: each.domain for each in places.values()}
+            groups = configuration.groups() if places else {}
+            self._interests = Interests(
+                tuple((each.domain, each.subnet, each.node) for each in places.values()),
+                tuple((domains[index], group) for index, group in groups if index in domains),
+                configuration.unique_node_id,
+                self.promiscuous,
+                configuration.revision,
+            )
+        return self._interests
 
     # ---- inside ----------------------------------------------------------------------------------------------------
     def _transaction(self, arrival: Arrival, raw: bytes, session: bool, version: int, now: float) -> Indication | None:
