@@ -35,6 +35,7 @@ __all__ = [
     "dissect_lonip",
     "explain_frame",
     "read_message",
+    "type_name",
     "target_apdu",
 ]
 
@@ -135,16 +136,15 @@ class Dissection:
             told["alternate_path"] = bool(self.header.alternate_path)
             told["delta_backlog"] = self.header.delta_backlog
         npdu = self.npdu
-        if npdu is None:
-            return told
-        told["version"] = npdu.control.version
-        told["domain"] = npdu.domain.hex().upper()
-        told["source"] = str(self.source)
-        told["destination"] = str(self.destination)
-        if npdu.member is not None:
-            told["group"] = npdu.group
-            told["member"] = npdu.member
-        told["pdu"] = PduType(npdu.control.pdu_type).name
+        if npdu is not None:
+            told["version"] = npdu.control.version
+            told["domain"] = npdu.domain.hex().upper()
+            told["source"] = str(self.source)
+            told["destination"] = str(self.destination)
+            if npdu.member is not None:
+                told["group"] = npdu.group
+                told["member"] = npdu.member
+            told["pdu"] = PduType(npdu.control.pdu_type).name
         if self.pdu is not None:
             told["type"] = type_name(self.pdu)
             told["transaction"] = self.transaction

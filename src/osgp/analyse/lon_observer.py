@@ -79,7 +79,8 @@ class LonObserver:
     def lonip(
         self, datagram: bytes, source: str, destination: str, time_s: float = 0.0, *, port: int = 0, offset: int = 0
     ) -> LonRow:
-        """A LON/IP datagram with the IP addresses it travelled between, which say places. Never raises."""
+        """A LON/IP datagram with the IP addresses it travelled between, which say places; "" for one that is not known, what it
+        would have said is then left out. Never raises."""
         receiver = self._receivers.get(destination)
         if receiver is None:
             if len(self._receivers) >= _RECEIVERS:
@@ -90,7 +91,7 @@ class LonObserver:
         try:
             packet = receiver.read(datagram, (source, port), time_s)
         except DecodeError as error:
-            problem = str(error)
+            problem = str(error) if source and destination else ""
         found = dissect_lonip(datagram, packet)
         found.error = found.error or problem
         return self.row(found, time_s, offset=offset)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from osgp.analyse.lon import Dissection, read_message, target_apdu
+from osgp.analyse.lon import Dissection, read_message, target_apdu, type_name
 from osgp.lon.apdu import PROXY, Apdu, NvMessage
 from osgp.lon.authpdu import AuthHeader
 from osgp.lon.commands import command, is_command
@@ -54,7 +54,7 @@ _MEMORY = 65536
 def frame_text(frame: Dissection, request: bytes | None = None) -> str:
     """One line about a frame; damage is told at its end. ``request``: the APDU that a response answers."""
     npdu, pdu = frame.npdu, frame.pdu
-    if npdu is None:
+    if npdu is None and (frame.error or not frame.apdu):
         return f"{frame.carrier} {_hex(frame.raw)}: {frame.error or 'no addresses known'}"
     header = frame.header
     flags = _flags(
@@ -63,9 +63,12 @@ def frame_text(frame: Dissection, request: bytes | None = None) -> str:
         header.delta_backlog if header is not None else 0,
         pdu.header.authenticated if pdu is not None and hasattr(pdu.header, "authenticated") else 0,
     )
-    kind = _kind(npdu.control.pdu_type, pdu.header.type if pdu is not None else 0)
-    member = f" (group {npdu.group} member {npdu.member})" if npdu.member is not None else ""
-    line = f"{frame.source} → {frame.destination}{member} [{npdu.domain.hex().upper() or 'empty'}] {kind}"
+    if npdu is None:
+        line = f"? → ? [?] {'UNACKD' if pdu is None else type_name(pdu)}"
+    else:
+        kind = _kind(npdu.control.pdu_type, pdu.header.type if pdu is not None else 0)
+        member = f" (group {npdu.group} member {npdu.member})" if npdu.member is not None else ""
+        line = f"{frame.source} → {frame.destination}{member} [{npdu.domain.hex().upper() or 'empty'}] {kind}"
     if frame.transaction is not None:
         line += f" tn {frame.transaction}"
     line += flags

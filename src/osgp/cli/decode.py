@@ -21,10 +21,12 @@ _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
 
 
 def decode(
-    data: str,
+    data: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    door: Annotated[Literal["mep", "optical"], Parameter(help="which port the bytes come from")],
+    door: Annotated[
+        Literal["mep", "optical", "lon"], Parameter(help="which port the bytes come from; lon: the control network")
+    ],
     key: Annotated[
         list[str] | None, Parameter(help="key source (file:, vault:, env:, prompt:) to check digests and decrypt")
     ] = None,
@@ -32,6 +34,17 @@ def decode(
     direction: Annotated[
         Literal["", "in", "out"], Parameter(help="out: client to device, in: device to client; default: guessed")
     ] = "",
+    carrier: Annotated[
+        Literal["lpdu", "cnip", "lonip"] | None,
+        Parameter(
+            help="lon: what the bytes are: a link frame (default), a CN/IP or a LON/IP datagram; captures say it"
+        ),
+    ] = None,
+    crc: Annotated[
+        Literal["auto", "yes", "no"], Parameter(help="lon: whether frames end with their CRC; default: found out")
+    ] = "auto",
+    from_ip: Annotated[str, Parameter(help="lon: the IP address a LON/IP datagram came from")] = "",
+    to_ip: Annotated[str, Parameter(help="lon: the IP address it was sent to")] = "",
     explain: Annotated[bool, Parameter(help="show every field with its bit offset")] = False,
     json: Annotated[bool, Parameter(name="--json", help="print one JSON document")] = False,
 ) -> None:
@@ -40,8 +53,14 @@ def decode(
     Parameters
     ----------
     data
-        hexadecimal text, a file with hexadecimal or raw bytes, a trace of ``--trace``, or - for stdin
+        hexadecimal text, a file with hexadecimal or raw bytes, a trace of ``--trace``, or - for stdin; lon: also a capture
+        (pcap, pcapng), and text files hold one frame in each line
     """
+    if door == "lon":
+        from osgp.cli.lon.decoding import decode_lon
+
+        decode_lon(data, carrier=carrier, crc=crc, from_ip=from_ip, to_ip=to_ip, explain=explain, json=json)
+        return
     raw = _bytes(data)
     words = {"": "", "out": "client to server", "in": "server to client"}[direction]
     rows: list[Any]
