@@ -167,6 +167,70 @@ def test_both_readers_agree_on_every_link(name: str, data: st.DataObject) -> Non
     assert batch["error"][0] == Fault.OK
 
 
+VALUES = (0, 1, 2, 3, 6, 7, 8, 9, 16, 17, 0x44, 0x46, 0x60, 127, 128, 255)
+
+
+def _neighbours(frame: bytes) -> list[bytes]:
+    """All beginnings of a frame, and all that differ from it in one byte, which is then small, great or of a bound."""
+    beginnings = [frame[:size] for size in range(len(frame))]
+    return beginnings + [
+        frame[:place] + bytes((value,)) + frame[place + 1 :] for place in range(len(frame)) for value in VALUES
+    ]
+
+
+@pytest.mark.parametrize("name", list(link_frames()))
+def test_both_readers_agree_on_all_neighbours_of_a_datagram(name: str) -> None:
+    link_type, frame = link_frames()[name]
+    frames = _neighbours(frame)
+    same(pcap_file(frames, link_type))
+    same(pcap_file(frames, link_type, originals=[len(frame)] * len(frames)))
+
+
+def test_both_readers_agree_on_all_neighbours_of_the_vectors() -> None:
+    bare = [each for vector in of_kind("lpdu")[::3] for each in _neighbours(bytes.fromhex(vector["hex"]))]
+    reminder = bytes.fromhex("0105018a0549500108") + bytes(12)  # a member list whose length may become 9
+    same(pcap_file([*bare, *_neighbours(reminder)], LinkType.LPDU))
+    lonip = []
+    for vector in of_kind("lon_udp"):
+        fields = vector["fields"]
+        source, destination = Endpoint(fields["source_ip"], 2541), Endpoint(fields["destination_ip"], 2541)
+        payloads = _neighbours(bytes.fromhex(vector["hex"]))
+        lonip += [ethernet(source, destination, payload) for payload in payloads]
+    same(pcap_file(lonip, LinkType.ETHERNET))
+
+
+def test_both_readers_agree_on_places_that_ip_addresses_say() -> None:
+    hosts = [
+        "10.73.1.0",
+        "10.73.1.1",
+        "10.73.1.127",
+        "10.73.1.128",
+        "10.73.1.255",
+        "192.168.1.5",
+        "192.169.1.5",
+        "11.0.1.5",
+    ]
+    payloads = ["00130a51", "0113018a 000a51", "0113018a 0149 0a51", "0113018a 02000049 0a51", "0113018a 02c0a900 0a51"]
+    frames = [
+        ethernet(Endpoint(source, 2541), Endpoint(destination, 2541), bytes.fromhex(payload))
+        for source in hosts
+        for destination in hosts
+        for payload in payloads
+    ]
+    batch = same(pcap_file(frames, LinkType.ETHERNET))
+    assert {0, 1, 3} <= set(batch["domain_length"])
+    assert set(batch["destination_subnet"]) == {ABSENT, 1}
+    assert set(batch["error"]) == {Fault.OK, Fault.BAD_VALUE}
+
+
+@pytest.mark.parametrize("crc", [None, True, False])
+def test_both_readers_agree_on_frames_that_a_crc_fills(crc: bool | None) -> None:
+    data = [b"", b"\0", b"\0\0", with_crc(b"\0"), with_crc(QUERY_STATUS)[:-1], with_crc(QUERY_STATUS), QUERY_STATUS]
+    frames = [ethernet(A, B, data_packet(each)) for each in data]
+    assert len(set(same(pcap_file(frames, LinkType.ETHERNET), crc)["error"])) > 1
+    same(pcap_file(data, LinkType.LPDU_WITH_CRC))
+
+
 def _captures() -> list[bytes]:
     frame = link_frames()["Ethernet"][1]
     pcapng = section("big") + interface(1, "big", resolution=9) + enhanced(frame, 0, 77, "big")
@@ -192,6 +256,16 @@ def test_both_readers_agree_on_damaged_files(place: int, changes: list[tuple[int
     same(bytes(raw))
     if cut >= 24 and cut < len(whole):
         same(whole[:cut])
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_both_readers_agree_on_all_beginnings_and_changed_lengths_of_a_file(place: int) -> None:
+    whole = _captures()[place]
+    for size in range(24, len(whole)):
+        same(whole[:size])
+    for where in range(24, len(whole)):
+        for step in (1, 2, 4, 255):
+            same(whole[:where] + bytes(((whole[where] + step) % 256,)) + whole[where + 1 :])
 
 
 def test_every_kind_of_block_and_unit_is_read() -> None:

@@ -8,6 +8,7 @@ bound in a function around each kernel, because Numba's cache then knows them: a
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 import numba
@@ -40,6 +41,7 @@ from osgp.lon.lonip import (
     LonIpVersion,
     SourceNode,
 )
+from osgp.lon.lonip_map import derived_address
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.npdu import DOMAIN_LENGTHS, NetworkControl, NodeByte, Npdu, PduType
 from osgp.lon.tpdu import MAX_MEMBER_LIST, SpduHeader, TpduHeader
@@ -82,7 +84,7 @@ def _number(data: Any, place: Any, size: Any) -> Any:
 
 
 @njit(cache=True)
-def _crc_fits(data: Any, start: Any, end: Any, tables: Any) -> Any:
+def _crc_fits(data: Any, start: Any, end: Any, tables: Any, residue: Any) -> Any:
     """Whether the last two bytes are the CRC of those before: eight bytes a step, a table for each."""
     register = uint16(0xFFFF)
     place = start
@@ -101,15 +103,18 @@ def _crc_fits(data: Any, start: Any, end: Any, tables: Any) -> Any:
     while place < end:
         register = uint16((register & 0xFF) << 8) ^ tables[0, data[place] ^ uint8(register >> 8)]
         place += 1
-    return register == RESIDUE
+    return register == residue
 
 
 @njit(cache=True)
-def _said_domain(address: Any) -> Any:
-    """(length, domain) that an IPv4 address says, as ``osgp.lon.lonip_map.domain_of`` has it."""
-    if address >> 16 == 0xC0A8:
+def _said_domain(address: Any, of_none: Any, of_one: Any) -> Any:
+    """(length, domain) that an IPv4 address says, as ``osgp.lon.lonip_map.domain_of`` has it.
+
+    ``of_none``, ``of_one``: the networks of the domains of no byte and of one.
+    """
+    if address & 0xFFFF0000 == of_none:
         return int64(0), int64(0)
-    if address >> 24 == 10:
+    if address & 0xFF000000 == of_one:
         return int64(1), int64(address >> 16 & 0xFF)
     return int64(3), int64(address >> 16) << 8
 
@@ -121,7 +126,7 @@ def _decode() -> Callable[..., Any]:
     none, by_cnip, by_lonip = int(Carrier.NONE), int(Carrier.CNIP), int(Carrier.LONIP)
     crc_ok, crc_bad = int(CrcState.OK), int(CrcState.BAD)
     lpdu_with_crc = int(LinkType.LPDU_WITH_CRC)
-    absent, crc_size = ABSENT, CRC_SIZE
+    absent, crc_size, residue = ABSENT, CRC_SIZE, RESIDUE
     crc_none, crc_must, crc_auto = CRC_NONE, CRC_MUST, CRC_AUTO
 
     header = cnip.CnIpHeader
@@ -160,10 +165,9 @@ def _decode() -> Callable[..., Any]:
     nv_size = NvHeader.size
     selector_mask, direction_shift = field(NvHeader, "selector").mask, field(NvHeader, "direction").lsb
 
-    # LON/IP
-    f_version, f_carried = _bits(LonIpVersion, "version"), _bits(LonIpVersion, "source_carried")
-    lon_version_shift, lon_version_mask = f_version
-    carried_shift, carried_mask = f_carried
+    of_none, of_one = (int(IPv4Address(derived_address(domain, 0, 0) or "")) for domain in (b"", b"\0"))
+    lon_version_shift, lon_version_mask = _bits(LonIpVersion, "version")
+    carried_shift, carried_mask = _bits(LonIpVersion, "source_carried")
     counted_shift, counted_mask = _bits(LonIpControl, "backlog_follows")
     lon_priority_shift, lon_priority_mask = _bits(LonIpControl, "priority")
     lon_type_shift, lon_type_mask = _bits(LonIpControl, "pdu_type")
@@ -230,7 +234,7 @@ def _decode() -> Callable[..., Any]:
     ) -> Any:
         """Rows of located frames ``first`` to ``count`` (frame numbers from ``number`` on), written behind ``rows``.
 
-        Gives (frames done, rows): fewer frames than asked for when the columns are full. ``mode``: of CN/IP, see above.
+        Gives (frames done, rows): fewer frames than asked for when the columns are full. ``mode``: how the data of CN/IP packets end.
         """
         capacity = ones.shape[1]
         for frame in range(first, count):
@@ -330,7 +334,7 @@ def _decode() -> Callable[..., Any]:
                             domain_length = int64(size)
                             domain = _number(data, place + lonip_table[row, l_domain], size)
                         elif source >= 0:
-                            domain_length, domain = _said_domain(source)
+                            domain_length, domain = _said_domain(source, of_none, of_one)
                         if version < 0 or form < 0 or domain_length < 0 or (spot < 0 and not from_place):
                             fault = int64(bad_value)
                             version = form = domain_length = domain = int64(absent)
@@ -351,7 +355,7 @@ def _decode() -> Callable[..., Any]:
                             elif how == whole_domain:
                                 subnet = int64(0)
                             elif how in by_address and target >= 0 and 0 < target & 0xFF < 128:
-                                its_length, its_domain = _said_domain(target)
+                                its_length, its_domain = _said_domain(target, of_none, of_one)
                                 if its_length == domain_length and its_domain == domain:
                                     subnet, node = target >> 8 & 0xFF, target & 0xFF
                             if lonip_table[row, l_group] >= 0:
@@ -366,7 +370,7 @@ def _decode() -> Callable[..., Any]:
                     if wants_crc == crc_must:
                         if size <= crc_size:
                             fault = int64(truncated)
-                        elif _crc_fits(data, begin, end, crc_tables):
+                        elif _crc_fits(data, begin, end, crc_tables, residue):
                             crc_state = crc_ok
                             end -= crc_size
                         else:
@@ -374,7 +378,7 @@ def _decode() -> Callable[..., Any]:
                             fault = int64(bad_crc)
                     elif size == 0:
                         fault = int64(truncated)
-                    elif wants_crc == crc_auto and size > crc_size and _crc_fits(data, begin, end, crc_tables):
+                    elif wants_crc == crc_auto and size > crc_size and _crc_fits(data, begin, end, crc_tables, residue):
                         crc_state = crc_ok
                         end -= crc_size
                     if fault == ok:

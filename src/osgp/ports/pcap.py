@@ -56,11 +56,9 @@ _PCAPNG = "draft-ietf-opsawg-pcapng"
 
 
 class LinkWord(Bits, size=4):
-    """Last word of a pcap header."""
+    """Last word of a pcap header; its upper bits, about check sequences at the end of frames, are kept and not used."""
 
     link_type: int = bit(0, 16, orig="LinkType", doc="what the frames are; numbers of the LINKTYPE registry")
-    fcs_known: int = bit(26, orig="f", doc="the length of the check sequence is said")
-    fcs_length: int = bit(28, 4, orig="FCS len", doc="check sequence at the end of each frame, in units of 16 bits")
 
 
 class PcapHeader(Struct, floor="ports", source=_PCAP, status="verified"):
