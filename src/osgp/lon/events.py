@@ -1,6 +1,6 @@
 """What the machines of the control network report: immutable, named in the past tense, drained by ``events()``.
 
-Named tuples rather than frozen dataclasses: some of them are made for every message, and cost half as much so.
+Project choice. Named tuples rather than frozen dataclasses: some of them are made for every message, and cost half as much so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """First bytes of TPDU and SPDU without objects: the quick way through what ``tpdu`` declares.
 
-Masks and places come from the declarations; whatever has more than one byte of header (a member list, enhanced mode) is read and
-written by the declared structures themselves.
+ISO/IEC 14908-1, transport and session layers; ``spec/iso14908-1.md`` 3.1. Masks and places come from the
+declarations; whatever has more than one byte of header (a member list, enhanced mode) is read and written by the declared structures
+themselves.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What diagnostics and management work on: the node's configuration, memory, variables, and what hangs on them.
 
-The rules are in ``management`` (who may do what) and in ``management_node`` and ``management_tables`` (what each command does).
+ISO/IEC 14908-1, network management; ``spec/iso14908-1.md`` 5; the form is a project choice. The rules are in
+``management`` (who may do what) and in ``management_node`` and ``management_tables`` (what each command does).
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Refused(NamedTuple):
 class RouterCommands(Protocol):
     """The router beside this node: takes commands 74 to 7C and 7E, gives the response, None for none."""
 
-    def serve(self, apdu: bytes) -> bytes | None: ...
+    def serve(self, apdu: bytes) -> bytes | None:
+        """Carry out a command."""
 
 
 class Announcements(Protocol):
@@ -59,7 +61,8 @@ class Announcements(Protocol):
 
     age_s: float
 
-    def announce_subnets(self, domain: bytes, subnets: Iterable[int], derived: bool) -> None: ...
+    def announce_subnets(self, domain: bytes, subnets: Iterable[int], derived: bool) -> None:
+        """The IP addresses of these subnets follow from their places, or no longer."""
 
 
 @dataclass(slots=True)
