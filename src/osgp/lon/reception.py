@@ -143,7 +143,8 @@ class Reception:
             self._records[key] = record
             record.challenge = self.token(8)
             record.state = _CHALLENGED
-            self._challenge(record)
+            record.route = answer_route(self.configuration, arrival)
+            self._challenge(record, record.route)
             return None
         self._records[key] = record
         return self._deliver(record, authenticated=False)
@@ -162,8 +163,8 @@ class Reception:
             return
         if record.state == _ANSWERED and record.answer is not None:
             self.out.append(record.answer)
-        elif record.state == _CHALLENGED:
-            self._challenge(record)
+        elif record.state == _CHALLENGED and record.route is not None:
+            self._challenge(record, record.route)
 
     def _is_marked(self, arrival: Arrival, members: bytes | None) -> bool:
         npdu = arrival.packet.npdu
@@ -218,21 +219,22 @@ class Reception:
     # ---- answers ---------------------------------------------------------------------------------------------------
     def _deliver(self, record: _Record, *, authenticated: bool) -> Indication:
         record.challenge = None
+        # Made when the message came: we may leave its group while it waits for authentication, and the request itself may
+        # change our address; answers still go out under the old one.
+        route = record.route or answer_route(self.configuration, record.arrival)
         if record.service == _ACKD:
-            self._answer(record, b"")
+            self._answer(record, route, b"")
         elif record.service == _REQUEST:
             self._reply += 1
             record.reply = self._reply
             record.state = _PENDING
-            # Made now: the request itself may change our address, and its answer still goes out under the old one.
-            record.route = answer_route(self.configuration, record.arrival)
+            record.route = route
             self._pending[self._reply] = record
         else:
             record.state = _SILENT
         return indication_of(record.arrival, record.service, record.apdu, authenticated, record.reply, record.number)
 
-    def _answer(self, record: _Record, apdu: bytes) -> None:
-        route = answer_route(self.configuration, record.arrival)
+    def _answer(self, record: _Record, route: Route, apdu: bytes) -> None:
         pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=record.arrival.packet.npdu.control.version)
         record.answer = answer_packet(route, PduType.SPDU if record.session else PduType.TPDU, pdu)
         record.state = _ANSWERED
@@ -264,7 +266,7 @@ class Reception:
         return True
 
     # ---- authentication --------------------------------------------------------------------------------------------
-    def _challenge(self, record: _Record) -> None:
+    def _challenge(self, record: _Record, route: Route) -> None:
         npdu = record.arrival.packet.npdu
         version = npdu.control.version
         open_media = self.configuration.challenge_type == AuthenticationType.OPEN_MEDIA
@@ -279,7 +281,6 @@ class Reception:
             value=record.challenge or bytes(8),
             group=npdu.group,
         )
-        route = answer_route(self.configuration, record.arrival)
         self.out.append(answer_packet(route, PduType.AUTHPDU, challenge.encode(VERSIONS[version])))
 
     def replied(self, arrival: Arrival, reply: AuthPdu, number: int, now: float) -> Indication | None:
