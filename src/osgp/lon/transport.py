@@ -295,9 +295,10 @@ class Transport:
             return (transaction.domain, destination.subnet, destination.node)
         if isinstance(destination, Group):
             return (transaction.domain, "group", destination.group)
-        if isinstance(destination, Broadcast):
-            return (transaction.domain, "subnet", destination.subnet)
-        return destination
+        if isinstance(destination, UniqueNodeId):
+            # Without the subnet: it is a hint for routers, and the receiver's record does not know it.
+            return (transaction.domain, destination.unique_node_id)
+        return (transaction.domain, "subnet", destination.subnet)
 
     def _take_number(self, transaction: Transaction, priority: bool, who: object, now: float) -> bool:
         nested = transaction.nested
