@@ -435,11 +435,13 @@ def test_what_arrived_before_the_end_of_a_port_is_dropped_with_it(run: Run) -> N
     async def main() -> None:
         toy = Toy()
         port = await LonIpPort.open(toy, HERE, 0)
+        transport = port._transport
+        assert transport is not None
         port.datagram_received(bytes.fromhex("0171018a014901140151"), (HERE, 9))
         port.connection_lost(None)
+        transport.close()
         await turns(2)
         assert toy.packets == []
-        port.close()
 
     run(main)
 

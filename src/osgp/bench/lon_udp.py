@@ -1,10 +1,10 @@
 """Group ``lon-udp``: request and response of whole nodes over UDP against a bare echo of datagrams, on uvloop.
 
-Two processes on the loopback interface; 64 bytes in each datagram; 100 peers, each on a socket of its own with one exchange under
-way at any time. Ours: a request is numbered, timed, answered by the far node's application, matched and reported; the peer sends bytes
-back. Goals: at least half the rate of the echo (0.7 to hope for); 10,000 nodes that were heard once and are idle cost at most 5 %.
-In the rows behind the first the node is asked by bare sockets that send ready-made requests, so that nothing but that node limits
-the rate; the last compares it with itself.
+Two processes, near and far, on the loopback interface; 64 bytes in each datagram; 100 peers, each on a socket of its own with one
+exchange under way at any time. Ours: a request is numbered, timed, answered by the far node's application, matched and
+reported; the peer sends bytes back. Goals: at least half the rate of the echo (0.7 to hope for); 10,000 nodes that were heard once
+and are idle cost at most 5 %. In the rows behind the first the node is asked by bare sockets that send ready-made requests, so that
+nothing but that node limits the rate; the last compares it with another of its kind, in a process of its own, that knows nobody else.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ APDU = b"\x01" + bytes(54)
 
 
 class Places(NamedTuple):
-    """Where the far process listens."""
+    """Where a far process listens."""
 
     echo: Endpoint
     node: Endpoint
-    crowded: Endpoint
 
 
 def _node(subnet: int, node: int) -> Stack:
@@ -95,8 +94,8 @@ def _far(pipe: Connection) -> None:
 
     async def main() -> None:
         echo, _ = await loop.create_datagram_endpoint(_Echo, local_addr=(HERE, 0))
-        ports = [await _answering(), await _answering()]
-        pipe.send(Places(echo.get_extra_info("sockname"), *(port.endpoint for port in ports)))
+        port = await _answering()
+        pipe.send(Places(echo.get_extra_info("sockname"), port.endpoint))
         over = asyncio.Event()
         loop.add_reader(pipe.fileno(), over.set)
         await over.wait()
@@ -213,14 +212,14 @@ def _crowd(far: Endpoint) -> None:
 class _Near:
     """Both kinds of load against the far process."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, crowded: Places) -> None:
         self.loop = new_event_loop()
         self.load = _Load(self.loop)
         self.open: list[LonIpPort | asyncio.DatagramTransport] = []
         self.echo = self._bare(places.echo, lambda _: [bytes(PAYLOAD)])
         self.nodes = [self._asks(places.node, number) for number in range(1, PEERS + 1)]
         self.alone = self._bare(places.node, lambda number: _requests(201, number))
-        self.crowded = self._bare(places.crowded, lambda number: _requests(201, number))
+        self.crowded = self._bare(crowded.node, lambda number: _requests(201, number))
 
     def _asks(self, far: Endpoint, number: int) -> Callable[[], object]:
         port, begin = self.loop.run_until_complete(_asking(self.load, far, number))
@@ -258,17 +257,9 @@ def lon_udp(bench: Bench) -> Iterator[Row]:
         version = importlib.metadata.version("uvloop")
     except importlib.metadata.PackageNotFoundError:
         version = ""
-    context = multiprocessing.get_context("spawn")
-    pipe, other = context.Pipe()
-    far = context.Process(target=_far, args=(other,), daemon=True)
-    far.start()
-    other.close()
     with ExitStack() as opened:
-        opened.callback(_end, far, pipe)
-        if not pipe.poll(30):
-            raise LinkError("the far process does not start")
-        places: Places = pipe.recv()
-        near = _Near(places)
+        places, crowded = (_started(opened) for _ in range(2))
+        near = _Near(places, crowded)
         opened.callback(near.close)
         yield bench.compare(
             "request and response of 100 nodes with one, 64-byte datagrams",
@@ -290,7 +281,7 @@ def lon_udp(bench: Bench) -> Iterator[Row]:
             peer_name="bare uvloop datagram echo",
             peer_version=version,
         )
-        _crowd(places.crowded)
+        _crowd(crowded.node)
         yield bench.compare(
             "answers to 100 nodes, 10,000 others known and idle",
             near.call(near.crowded),
@@ -300,6 +291,19 @@ def lon_udp(bench: Bench) -> Iterator[Row]:
             floor=0.95,
             peer_name="the same node without the idle ones",
         )
+
+
+def _started(opened: ExitStack) -> Places:
+    """Start a far process, which ends with ``opened``. Raises LinkError."""
+    context = multiprocessing.get_context("spawn")
+    pipe, other = context.Pipe()
+    far = context.Process(target=_far, args=(other,), daemon=True)
+    far.start()
+    other.close()
+    opened.callback(_end, far, pipe)
+    if not pipe.poll(30):
+        raise LinkError("the far process does not start")
+    return cast(Places, pipe.recv())
 
 
 def _end(far: SpawnProcess, pipe: Connection) -> None:

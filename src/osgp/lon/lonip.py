@@ -179,6 +179,10 @@ _SUBNETS = AnnounceSubnets().encode()[: len(_DEVICE)]
 _FIXED = LonIpVersion.size + LonIpControl.size
 _HEADERS = 16384
 """Headers that are remembered in each direction."""
+# One object for each value: a map of many thousand nodes stays small, and comparing is asking whether it is the same.
+_NODE_BYTES = tuple(map(NodeByte, range(256)))
+_LINK_HEADERS = tuple(map(LinkHeader, range(256)))
+_CONTROLS = tuple(map(NetworkControl, range(256)))
 _new = object.__new__
 
 
@@ -345,9 +349,9 @@ class LonIp:
         to_node = None
         if form in (DatagramFormat.SUBNET_NODE, DatagramFormat.GROUP_ANSWER):
             (destination_subnet, number), stable = self._here(domain, datagram)
-            to_node = NodeByte(node=number, selector=1)
+            to_node = _NODE_BYTES[NodeByte(node=number, selector=1)]
         elif destination_node is not None:
-            to_node = NodeByte(node=destination_node.node, selector=1)
+            to_node = _NODE_BYTES[NodeByte(node=destination_node.node, selector=1)]
         elif form == DatagramFormat.BROADCAST:
             destination_subnet = 0
         place = (domain, subnet, node)
@@ -356,22 +360,24 @@ class LonIp:
         single = _FORMATS[form] in (AddressFormat.SUBNET_NODE, AddressFormat.UNIQUE_NODE_ID)
         asks = pdu_type in _NUMBERED and raw.backlog is None and single
         backlog = 0 if raw.backlog is None else raw.backlog.delta_backlog
-        header = LinkHeader(priority=raw.control.priority, delta_backlog=backlog)
+        header = _LINK_HEADERS[LinkHeader(priority=raw.control.priority, delta_backlog=backlog)]
         size = len(datagram) - len(raw.pdu)
         found = _Opened(
             size=size,
             peer=None if peer is not None and peer.fixed else peer,
             announces=pdu_type == PduType.APDU,
             header=header,
-            asking=header.with_(delta_backlog=1) if asks else header,
-            control=NetworkControl(
-                version=version,
-                pdu_type=pdu_type,
-                address_format=_FORMATS[form],
-                domain_length=domain_code(domain),
-            ),
+            asking=_LINK_HEADERS[header.with_(delta_backlog=1)] if asks else header,
+            control=_CONTROLS[
+                NetworkControl(
+                    version=version,
+                    pdu_type=pdu_type,
+                    address_format=_FORMATS[form],
+                    domain_length=domain_code(domain),
+                )
+            ],
             source_subnet=subnet,
-            source_node=NodeByte(node=node, selector=0 if answer else 1),
+            source_node=_NODE_BYTES[NodeByte(node=node, selector=0 if answer else 1)],
             destination_subnet=destination_subnet,
             destination_node=to_node,
             group=raw.group,
