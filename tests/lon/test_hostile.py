@@ -8,10 +8,18 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from osgp.lon.address import Group, SubnetNode, UniqueNodeId
 from osgp.lon.events import MessageReceived, TransactionCompleted
+from osgp.lon.ltep import Ltep, Service, TargetType
+from osgp.lon.timers import LONG_S, RECEIVE_S, TRANSMIT_S
 from osgp.lon.transport import Options
 from osgp.node.stack import Stack
+from osgp.wire.errors import DecodeError
+from tests.lon.forging import forged_ltep
 from tests.lon.line import Line
 from tests.lon.talk import group_entry, node
 
@@ -74,3 +82,181 @@ def test_a_chain_of_enhanced_mode_with_a_number_beyond_15() -> None:
     sender.request(SubnetNode(1, 20), chain, 0.0, Options(enhanced=True))
     line.settle(5.0)
     assert responses == [b"\x3b\x07"]
+
+
+# ---- lists that would amplify --------------------------------------------------------------------------------------
+SENDER = (1, 99)
+"""Who attacks: a forged address, at which nobody is."""
+
+
+def asked_for(apdu: bytes, hearers: int) -> int:
+    """Frames that a proxy message asks for, all hops and all that is nested in it: each transmission, and its answers.
+
+    ``retry + 1`` transmissions to each hop, as many to the target from the agent (with ``all_agents`` from every repeater too), each
+    answered by one node, those to a group or all by every hearer. A message in it is carried out once by one target at most: what
+    comes to many, no proxy serves.
+    """
+    if apdu[:1] == b"\x52" and len(apdu) > 2:
+        return (1 + hearers) * 16
+    if apdu[:1] != b"\x4d":
+        return 0
+    try:
+        message = Ltep.decode(apdu)
+    except DecodeError:
+        return 0
+    count = message.header.count
+    hops = count * 2 * (message.transmit.retry + 1) if message.transmit is not None else 0
+    many = message.control.target_type in (TargetType.GROUP, TargetType.GROUP_COMPACT, TargetType.BROADCAST)
+    agents = count + 1 if message.header.all_agents and many else 1
+    answers = hearers if many else 1
+    copies = 1 if message.control.service == Service.UNACKD else message.control.retry + 1
+    inner = 0 if many else asked_for(message.apdu, hearers)
+    # A challenge and its reply for each transmission; none of these messages is authenticated, so none is asked for.
+    return hops + agents * copies * (1 + answers) + inner
+
+
+def runs(apdu: bytes) -> int:
+    """How often a node may carry out the same message, if it comes again when it was forgotten and done with.
+
+    That is the standard's own limit, for every message: a repeat later than the receive timer is a new one. But repeats stop with the
+    longest leg in it, and who begins again later than a receive timer has less of that time left: so the runs add up to the time
+    divided by the receive timer, however deep messages are nested, and do not multiply. Twice that, for what begins in between.
+    """
+    return 1 + 2 * int(longest_s(apdu) / RECEIVE_S[12])
+
+
+def longest_s(apdu: bytes) -> float:
+    """The longest that one leg of a message lasts."""
+    try:
+        message = Ltep.decode(apdu)
+    except DecodeError:
+        return 49.2 if apdu[:1] == b"\x52" else 0.0
+    if apdu[:1] != b"\x4d":
+        return 49.2 if apdu[:1] == b"\x52" else 0.0
+    target = (message.control.retry + 1) * TRANSMIT_S[message.control.timer]
+    hop = 0.0
+    if message.transmit is not None:
+        row = LONG_S if message.header.long_timer and message.transmit.timer < len(LONG_S) else TRANSMIT_S
+        hop = (message.transmit.retry + 1) * row[message.transmit.timer]
+    return max(target, hop, longest_s(message.apdu))
+
+
+def attack(line: Line, apdu: bytes, destination: tuple[int, int], *, kind: int = 1, number: int = 3) -> int:
+    """One frame with a proxy message from nobody; gives the frames that the network said until it was quiet."""
+    control = kind << 4 | 2 << 2 | 1
+    header = b"" if kind == 3 else bytes((number,))
+    frame = bytes((0x01, control, SENDER[0], 0x80 | SENDER[1], destination[0], 0x80 | destination[1])) + b"\x49"
+    line.say(frame + header + apdu)
+    line.settle(DAY_S)
+    return len(line.spoken) - 1
+
+
+DAY_S = 86_400.0
+"""Whatever is asked, the network is quiet again within a day (a full queue of the longest chains takes hours)."""
+
+
+def hostile_line(count: int = 5) -> Line:
+    def hear(place: int, event: Any) -> None:
+        if isinstance(event, MessageReceived) and event.reply is not None:
+            line.nodes[place].respond(event.reply, b"\x3b", line.now)
+
+    line = Line(*street(count, queue=8), hear=hear)
+    return line
+
+
+SLOWEST = "ff"
+"""Retry 15, timer code 15: 49 s for one hop, six times as long as a received message is remembered."""
+
+
+@pytest.mark.parametrize("kind", [0, 1, 3], ids=["acknowledged", "request", "unacknowledged"])
+@pytest.mark.parametrize(
+    "hops",
+    [
+        "0114" * 15,
+        "011e0114" * 7 + "011e",
+        "011e01280132" * 5,
+        "0163" * 15,
+        "0114" + "0163" * 14,
+    ],
+    ids=["itself", "back and forth", "around", "nobody", "itself, then nobody"],
+)
+@pytest.mark.parametrize("control", ["00", "39", SLOWEST])
+def test_lists_that_loop_end(hops: str, control: str, kind: int) -> None:
+    """Each hop costs an address and runs once, however long the one before it repeats."""
+    apdu = bytes.fromhex(f"4d0f{hops}{control}2c{control}013251")
+    line = hostile_line()
+    said = attack(line, apdu, (1, 20), kind=kind)
+    assert said <= asked_for(apdu, 4) + 2
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_slow_chain_behind_nodes_that_forget_sooner(repeated: bool) -> None:
+    """Repeats come up to 49 s long, receive timers last 8 s: what seems new is still at work and is not sent on again."""
+    apdu = bytes.fromhex(f"4d04 011e 0128 0132 0163 {SLOWEST} 2c{SLOWEST} 0162 51")
+    line = hostile_line()
+    said = attack(line, apdu, (1, 20), number=0x13 if repeated else 3, kind=0 if repeated else 1)
+    assert said <= asked_for(apdu, 4) + 2
+    assert said >= 3 * 16, "it was carried out"
+
+
+def test_a_long_timer_too() -> None:
+    apdu = bytes.fromhex("4d43 011e 0128 0163 f7 2c39 0162 51")
+    line = hostile_line()
+    assert 2 * 16 <= attack(line, apdu, (1, 20), number=0x13, kind=0) <= asked_for(apdu, 4) + 2
+
+
+@pytest.mark.parametrize("service", range(4))
+def test_a_message_to_all_within_a_message_to_all(service: int) -> None:
+    """Each hearer would be an agent, and each of its hearers again: six nodes would say 6 ** 12 frames."""
+    apdu = b"\x51"
+    for _ in range(12):
+        apdu = bytes((0x4D, 0x00, 3 << 5 | service << 2, 0x12, 0x00, 0x05)) + apdu
+    line = hostile_line(6)
+    said = attack(line, apdu, (1, 20))
+    assert 1 <= said <= asked_for(apdu, 5) + 2
+    assert said < 20
+
+
+def test_a_message_to_all_is_no_proxy_message() -> None:
+    line = hostile_line(6)
+    inner = bytes.fromhex("4d 00 6c12 00 05 51")
+    line.say(bytes.fromhex("01 11 01 e3 00 49 03") + inner)
+    line.say(bytes.fromhex("01 15 01 e3 05 49 04") + inner)
+    line.say(bytes.fromhex("00 31 01 e3 00 49") + inner)
+    line.say(bytes.fromhex("01 11 01 e3 00 49 05 52 01 03 00 30 02 00"))
+    line.settle(60.0)
+    assert len(line.spoken) == 4
+
+
+def test_both_uniform_flags_mean_the_sources_subnet() -> None:
+    line = hostile_line(3)
+    assert attack(line, bytes.fromhex("4d 91 1e 00 2c00 011e 3a"), (1, 20)) <= 4
+    assert line.spoken[1].frame[4:6] == bytes.fromhex("01 9e")
+
+
+def test_messages_in_messages_cost_bytes() -> None:
+    """Seventeen of them fit one in another; each has one target."""
+    apdu = b"\x51"
+    for turn in range(17):
+        apdu = bytes((0x4D, 0x00, 7 << 5 | 3 << 2, 0x38, (20, 30, 40)[turn % 3])) + apdu
+    line = hostile_line()
+    assert attack(line, apdu, (1, 50)) <= asked_for(apdu, 4) + 2
+
+
+@given(seed=st.integers(0, 2**32), kind=st.sampled_from((0, 1, 1, 3)))
+def test_any_proxy_message_is_bounded_by_what_it_asks_for(seed: int, kind: int) -> None:
+    apdu = forged_ltep(random.Random(seed), [(1, 10), (1, 20), (1, 30), (1, 40), SENDER])[:220]
+    line = hostile_line(4)
+    said = attack(line, apdu, (1, 20), kind=kind)
+    assert said <= runs(apdu) * asked_for(apdu, 3) + 2, apdu.hex()
+
+
+def test_slow_messages_around_faster_ones() -> None:
+    """The worst that nesting can do: each has just ended when the one around it repeats once more."""
+    apdu = b"\x51"
+    for turn, timer in enumerate((0, 9, 10, 11, 12, 13, 14, 15)):
+        apdu = bytes((0x4D, 0x00, 7 << 5 | 1 << 2, 0xF0 | timer, (20, 30, 40)[turn % 3])) + apdu
+    line = hostile_line()
+    said = attack(line, apdu, (1, 50))
+    assert said <= runs(apdu) * asked_for(apdu, 4) + 2
+    assert runs(apdu) == 13

@@ -8,7 +8,10 @@ received says where a chain broke, ``4D`` that the last leg is done and had no r
 Choices of ours, where the sources leave one: an alternate key is refused unless allowed (``allow_alternate_key``); a message that
 names this node itself as the next is a hop that failed (other loops cannot be seen by one node, but each hop costs an
 address, so that every list ends); ``all_agents`` is honoured for what it is meant for, group and broadcast targets that do not
-answer; a malformed message is dropped, as in both stacks. One message in gives at most one out, two with ``all_agents``.
+answer; a malformed message is dropped, as in both stacks, and so is one that came to a group or to all: each hearer would be an agent,
+and messages nested in each other would multiply with every level. A message whose chain is still at work is not sent on again, even if
+it comes after the end of the receive timer (6.7): its answer goes to the newest repeat. One message in gives at most one out, two with
+``all_agents``.
 """
 
 from __future__ import annotations
@@ -219,13 +222,20 @@ Responder = Callable[[int, bytes | None, float], bool]
 class _Chain:
     """Listens to the hop below one upstream message, and tells upstream how it went."""
 
-    __slots__ = ("count", "is_answered", "reply", "respond")
+    __slots__ = ("count", "is_over", "reply", "respond", "told")
 
     def __init__(self, respond: Responder, reply: int | None, count: int) -> None:
         self.respond = respond
         self.reply = reply
         self.count = count
-        self.is_answered = False
+        self.told: bytes | None = None
+        self.is_over = False
+
+    def again(self, reply: int | None, now: float) -> None:
+        """The message came again as a new one: its record has expired. Its answer goes to the newest."""
+        self.reply = reply
+        if self.told is not None and reply is not None:
+            self.respond(reply, self.told, now)
 
     def answered(self, transaction: Transaction, source: SubnetNode, apdu: bytes, now: float) -> None:
         """The first response from below goes up as it is."""
@@ -233,11 +243,12 @@ class _Chain:
 
     def ended(self, transaction: Transaction, complete: bool, now: float) -> None:
         """Done without response, or failed here."""
+        self.is_over = True
         self._tell(bytes((PROXY,)) if complete else _failure(self.count), now)
 
     def _tell(self, apdu: bytes, now: float) -> None:
-        if not self.is_answered:
-            self.is_answered = True
+        if self.told is None:
+            self.told = apdu
             if self.reply is not None:
                 self.respond(self.reply, apdu, now)
 
@@ -254,7 +265,21 @@ class _Relay(_Chain):
 
     def ended(self, transaction: Transaction, complete: bool, now: float) -> None:
         """Only no answer is left to tell."""
+        self.is_over = True
         self._tell(bytes((failure_code(CLASSIC_PROXY),)), now)
+
+
+def _key(indication: Indication) -> tuple[object, ...]:
+    """What makes a message the same again."""
+    return (
+        indication.source,
+        indication.domain,
+        indication.destination,
+        indication.priority,
+        indication.service,
+        indication.transaction,
+        indication.apdu,
+    )
 
 
 def _failure(count: int) -> bytes:
@@ -278,10 +303,30 @@ class Proxy:
         self.respond = respond
         self.events = events
         self.allow_alternate_key = allow_alternate_key
+        self._open: dict[tuple[object, ...], _Chain] = {}
+
+    def _is_served(self, indication: Indication, now: float) -> bool:
+        """Whether nothing is to be done for a message: its chain is at work, or it came to many.
+
+        A record of a received message may end before the chain that the message began; its next repeat then looks new. Were it
+        sent on, each hop would multiply the repeats of the one before.
+        """
+        for key in [key for key, chain in self._open.items() if chain.is_over]:
+            del self._open[key]
+        chain = self._open.get(_key(indication))
+        if chain is not None:
+            chain.again(indication.reply, now)
+            return True
+        if isinstance(indication.destination, Broadcast | Group):
+            self._drop(indication, "proxy message to many", now)
+            return True
+        return False
 
     # ---- enhanced proxy --------------------------------------------------------------------------------------------
     def receive(self, indication: Indication, now: float) -> None:
         """Take a message with code 4D: forward it, or reach the target. What cannot be read is dropped without an answer."""
+        if self._is_served(indication, now):
+            return
         try:
             message = Ltep.decode(indication.apdu)
         except DecodeError as error:
@@ -438,6 +483,7 @@ class Proxy:
         if not itself and self.transport.room(options.priority):
             try:
                 self.transport.start(service, destination, apdu, options, now, Nested(chain, number, extra_wait, delta))
+                self._keep(indication, chain)
                 return
             except LocalProtocolError as error:
                 self.events.append(Dropped(f"proxy message: {error.message}", indication.apdu[:64]))
@@ -448,9 +494,16 @@ class Proxy:
         if chain.reply is not None:
             self.respond(chain.reply, _failure(chain.count), now)
 
+    def _keep(self, indication: Indication, chain: _Chain) -> None:
+        """Remember a chain until it is over. Without transaction number two equal messages are two messages."""
+        if indication.service != Service.UNACKD and not chain.is_over:
+            self._open[_key(indication)] = chain
+
     # ---- classic proxy ---------------------------------------------------------------------------------------------
     def relay(self, indication: Indication, now: float) -> None:
         """Take a classic proxy message (0x52) with a send address: ask its target, and hand its answer on."""
+        if self._is_served(indication, now):
+            return
         refusal = bytes((failure_code(CLASSIC_PROXY),))
         raw = indication.apdu
         try:
@@ -478,6 +531,7 @@ class Proxy:
         if destination is not None:
             try:
                 self.transport.start(int(Service.REQUEST), destination, raw[:2], options, now, Nested(chain))
+                self._keep(indication, chain)
                 return
             except LocalProtocolError as error:
                 self.events.append(Dropped(f"classic proxy: {error.message}", raw[:64]))
