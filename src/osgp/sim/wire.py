@@ -21,19 +21,23 @@ import heapq
 import math
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osgp.lon.crc import has_crc, with_crc
-from osgp.lon.csma import ChannelTiming
+from osgp.lon.csma import A_BAND, ChannelTiming
 from osgp.lon.entries import Statistics
 from osgp.lon.link import MAX_FRAME, Link
 from osgp.lon.lpdu import MIN_FRAME
 from osgp.lon.packet import Packet, packet_of
+from osgp.sim.medium_channel import MediumChannel
 from osgp.sim.wire_channel import A_BAND_SPEED, Channel, LineSpeed, Transmission
 from osgp.sim.wire_index import ListenerIndex
 from osgp.sim.wire_links import CLEAR, Dice, Fate, Links, Quality
 from osgp.sim.wire_port import OnEvents, PacketMachine, Port
 from osgp.wire.errors import DecodeError, LocalProtocolError
+
+if TYPE_CHECKING:
+    from osgp.sim.medium import Medium
 
 __all__ = ["LineSpeed", "PacketMachine", "Port", "Quality", "Tap", "Wire"]
 
@@ -47,7 +51,9 @@ class Wire:
     ``random``: seeds all chance. ``access``: None for direct access, or the times of a shared channel. ``speed``: airtime of frames;
     None is no time at all on a direct wire, and the A band's on a shared channel. ``quality``: of all ways that get no other.
     ``detect_s``: when a carrier is noticed (half a slot). ``collision_detection``: whether senders notice collisions during the
-    preamble; without, frames that met are lost and their senders do not know. Seconds everywhere.
+    preamble; without, frames that met are lost and their senders do not know. ``medium``: who hears whom and how well
+    (``sim.medium``), in place of ``quality`` and ``links``; the access is then a shared channel's, of the A band unless given.
+    Seconds everywhere.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Wire:
         quality: Quality = CLEAR,
         detect_s: float | None = None,
         collision_detection: bool = True,
+        medium: Medium | None = None,
     ) -> None:
         self.now = 0.0
         self.ports: list[Port] = []
@@ -68,7 +75,11 @@ class Wire:
         self.changed: Callable[[], None] | None = (
             None  # called when somebody from outside gave the wire something to do
         )
-        if access is not None:
+        self.medium = medium
+        if medium is not None:
+            self.speed = speed or medium.speed
+            self.channel = MediumChannel(self, access or A_BAND, self.speed, detect_s, collision_detection, medium)
+        elif access is not None:
             self.speed = speed or A_BAND_SPEED
             self.channel = Channel(self, access, self.speed, detect_s, collision_detection)
         self._slot_seed = random.getrandbits(64)
@@ -241,7 +252,9 @@ class Wire:
         except DecodeError:
             packet = None
             listeners = self._index.monitors()
-        if self.links.all_clear and not transmission.overlaps:
+        if self.channel is not None:
+            listeners = self.channel.within(transmission, listeners)
+        if self.medium is None and self.links.all_clear and not transmission.overlaps:
             for port in listeners:
                 if port is not sender:
                     self._hand(port, lpdu, packet, now)
@@ -253,10 +266,11 @@ class Wire:
     def _carry(self, transmission: Transmission, port: Port, packet: Packet | None, now: float) -> None:
         """One way of a frame, with its faults."""
         links, number, sender = self.links, transmission.number, transmission.sender.number
-        fate = links.fate(number, sender, port.number)
+        channel = self.channel
+        fate = links.fate(number, sender, port.number) if channel is None else channel.fate(transmission, port)
         if fate == Fate.UNHEARD:
             return
-        if self.channel is not None and not self.channel.undisturbed(transmission, port):
+        if fate == Fate.COLLIDED:
             port.damaged += 1
             return
         if fate == Fate.LOST:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from osgp.sim.wire import Wire
     from osgp.sim.wire_port import Port
 
-__all__ = ["A_BAND_SPEED", "Channel", "LineSpeed", "Transmission"]
+__all__ = ["A_BAND_SPEED", "Channel", "LineSpeed", "Transmission", "Way"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,21 @@ A_BAND_SPEED = LineSpeed(6.5536e6 / 1824, 11, 46, 11)
 class Transmission:
     """One frame on the line, from its beginning to its end."""
 
-    __slots__ = ("broken", "end_s", "lpdu", "noticed", "number", "over", "overlaps", "sender", "start_s")
+    __slots__ = (
+        "broken",
+        "end_s",
+        "ended",
+        "lpdu",
+        "met",
+        "noticed",
+        "number",
+        "over",
+        "overlaps",
+        "secondary",
+        "sender",
+        "start_s",
+        "way",
+    )
 
     def __init__(self, number: int, sender: Port, lpdu: bytes, start_s: float, end_s: float) -> None:
         self.number = number
@@ -70,14 +84,35 @@ class Transmission:
         self.start_s = start_s
         self.end_s = end_s
         self.overlaps: tuple[Transmission, ...] = ()
-        self.noticed = False  # its carrier was detected by those who hear it
+        self.noticed = 0  # its carrier was detected by those who hear it: when, in the order of what happens
         self.over = False
         self.broken = False  # off, because the sender heard another
+        # Over a medium only:
+        self.ended = 0  # when, in the order of what happens
+        self.secondary = False
+        self.way: Way = NOWHERE
+        self.met: dict[int, list[Transmission]] = {}  # by receiver: what it met there
 
     @property
     def delta_backlog(self) -> int:
         """What its header announces."""
         return self.lpdu[0] & 0x3F
+
+
+class Way:
+    """Whom a transmission reaches, by the numbers of the ports.
+
+    ``reach``: where it is strong enough to matter, the sender among them. ``heard_by``: those who notice its carrier.
+    """
+
+    __slots__ = ("heard_by", "reach")
+
+    def __init__(self, reach: Sequence[int] = (), heard_by: Iterable[int] = ()) -> None:
+        self.reach = tuple(reach)
+        self.heard_by = frozenset(heard_by)
+
+
+NOWHERE = Way()
 
 
 class _Moment(NamedTuple):
@@ -115,7 +150,7 @@ class Channel:
         self._moments: list[_Moment] = []  # of the present burst
         self._bursts: list[_Burst] = []
         self._first_burst = 0
-        self._silent_s = 0.0
+        self._busy_from_s = 0.0
         self._changes: list[tuple[Port | None, Callable[[], None]]] = []
 
     # ---- taking part ------------------------------------------------------------------------------------------------
@@ -133,11 +168,14 @@ class Channel:
     def submit(self, port: Port, lpdu: bytes, now: float) -> None:
         """A node wants to send."""
         self.settle(port)
-        link = self._link(port)
         if port.number not in self._contenders:
             self._contenders[port.number] = port
             for moment in self._moments:
                 self._pass_on(port, moment)
+        self._submit(port, lpdu, now)
+
+    def _submit(self, port: Port, lpdu: bytes, now: float) -> None:
+        link = self._link(port)
         link.submit(lpdu, now, priority=lpdu[:1] >= b"\x80")
         port.dropped += len(link.events())
         self._arm(port)
@@ -174,11 +212,22 @@ class Channel:
     def _hears(self, port: Port, sender: Port) -> bool:
         return not self._wire.links.quality(sender.number, port.number).cut
 
-    def undisturbed(self, transmission: Transmission, port: Port) -> bool:
+    def _undisturbed(self, transmission: Transmission, port: Port) -> bool:
         """Whether no other transmission, of its own or one that it hears, met this one at a port."""
         return not transmission.broken and not any(
             other.sender is port or self._hears(port, other.sender) for other in transmission.overlaps
         )
+
+    def fate(self, transmission: Transmission, port: Port) -> Fate:
+        """What becomes of a transmission at a port."""
+        fate = self._wire.links.fate(transmission.number, transmission.sender.number, port.number)
+        if fate != Fate.UNHEARD and transmission.overlaps and not self._undisturbed(transmission, port):
+            return Fate.COLLIDED
+        return fate
+
+    def within(self, transmission: Transmission, listeners: tuple[Port, ...]) -> tuple[Port, ...]:
+        """Those of the listeners who may hear it."""
+        return listeners
 
     def _pass_on(self, port: Port, moment: _Moment) -> None:
         """Let a port that listens hear a moment."""
@@ -194,10 +243,7 @@ class Channel:
         elif transmission.noticed:
             port.hearing -= 1
             if port.hearing == 0:
-                whole = (
-                    self.undisturbed(transmission, port)
-                    and self._wire.links.fate(transmission.number, sender.number, port.number) == Fate.WHOLE
-                )
+                whole = not transmission.broken and self.fate(transmission, port) == Fate.WHOLE
                 link.quiet(at_s, transmission.delta_backlog if whole else None)
 
     def _happened(self, moment: _Moment) -> None:
@@ -231,22 +277,33 @@ class Channel:
     def _begin(self, port: Port, lpdu: bytes, now: float) -> None:
         wire = self._wire
         begun = Transmission(wire.next_frame(), port, lpdu, now, now + self.speed.airtime_s(len(lpdu) + 2))
-        preamble_s = max(self.speed.preamble_s, self.detect_s)
-        for other in self._active:
-            other.overlaps += (begun,)
-            begun.overlaps += (other,)
-            if self.collision_detection:
-                if self._hears(port, other.sender):
-                    wire.at(now + preamble_s, self._break_off, begun)
-                if now < other.start_s + preamble_s and self._hears(other.sender, port):
-                    wire.at(other.start_s + preamble_s, self._break_off, other)
-        self._active.append(begun)
+        if not self._active:
+            self._busy_from_s = now
+        self._enter(begun)
         wire.at(now + self.detect_s, self._notice, begun)
         wire.at(begun.end_s, self._end, begun)
 
+    def _enter(self, begun: Transmission) -> None:
+        """A transmission meets those that are under way."""
+        port = begun.sender
+        for other in self._active:
+            other.overlaps += (begun,)
+            begun.overlaps += (other,)
+            if self._hears(port, other.sender):
+                self._heard_another(begun, begun.start_s)
+            if self._hears(other.sender, port):
+                self._heard_another(other, begun.start_s)
+        self._active.append(begun)
+
+    def _heard_another(self, transmission: Transmission, now: float) -> None:
+        """A sender hears others during its preamble, and breaks off at its end."""
+        over_s = transmission.start_s + max(self.speed.preamble_s, self.detect_s)
+        if self.collision_detection and now < over_s:
+            self._wire.at(over_s, self._break_off, transmission)
+
     def _notice(self, transmission: Transmission, now: float) -> None:
         if not transmission.over:
-            transmission.noticed = True
+            transmission.noticed = 1
             self._happened(_Moment(now, False, transmission))
 
     def _break_off(self, transmission: Transmission, now: float) -> None:
@@ -261,8 +318,6 @@ class Channel:
         sender = transmission.sender
         link = self._link(sender)
         sender.airtime_s += now - transmission.start_s
-        self.busy_s += now - max(self._silent_s, transmission.start_s)
-        self._silent_s = now
         if transmission.broken:
             sender.collisions += 1
             link.collided(now)
@@ -273,16 +328,22 @@ class Channel:
         if sender.hearing:
             link.activity(now)  # what began while it could not hear
         self._arm(sender)
+        self._leave(transmission, now)
+        if not self._active:
+            self.busy_s += now - self._busy_from_s
+        if not transmission.broken:
+            self._wire.arrive(transmission, now)
+        if not self._active and self._changes:
+            changes, self._changes = self._changes, []
+            for receiver, apply in changes:
+                self._change(receiver, apply)
+
+    def _leave(self, transmission: Transmission, now: float) -> None:
+        """A transmission is over."""
         self._active.remove(transmission)
         self._happened(_Moment(now, True, transmission))
         if not self._active:
             self._close_burst()
-        if not transmission.broken:
-            self._wire.arrive(transmission, now)
-        if not self._active:
-            changes, self._changes = self._changes, []
-            for receiver, apply in changes:
-                self._change(receiver, apply)
 
     def _close_burst(self) -> None:
         """Silence: note what was, and let go of who has nothing more to send."""

@@ -61,6 +61,7 @@ class Fate(IntEnum):
     UNHEARD = 1
     LOST = 2
     DAMAGED = 3
+    COLLIDED = 4
 
 
 class Die(IntEnum):
