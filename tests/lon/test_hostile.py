@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.lon.address import Group, SubnetNode, UniqueNodeId
-from osgp.lon.events import MessageReceived, TransactionCompleted
+from osgp.lon.events import MessageReceived, ResponseReceived, TransactionCompleted
 from osgp.lon.ltep import Ltep, Service, TargetType
+from osgp.lon.proxy import Hop
 from osgp.lon.timers import LONG_S, RECEIVE_S, TRANSMIT_S
 from osgp.lon.transport import Options
 from osgp.node.stack import Stack
@@ -82,6 +83,32 @@ def test_a_chain_of_enhanced_mode_with_a_number_beyond_15() -> None:
     sender.request(SubnetNode(1, 20), chain, 0.0, Options(enhanced=True))
     line.settle(5.0)
     assert responses == [b"\x3b\x07"]
+
+
+def test_a_late_answer_to_one_chain_is_none_to_the_next() -> None:
+    """Both sources begin with number 0, which the agent takes over for the first chain, and not again for the second."""
+    line = hostile_line(4)
+    one, two, agent, target = line.nodes
+    responses: list[tuple[int, bytes]] = []
+
+    def hear(place: int, event: Any) -> None:
+        if isinstance(event, MessageReceived) and event.reply is not None:
+            line.nodes[place].respond(event.reply, b"\x3b" + event.apdu[1:], line.now)
+        elif isinstance(event, ResponseReceived):
+            responses.append((place, event.apdu))
+
+    line.hear = hear
+    hop, goal = [Hop(1, 30)], SubnetNode(1, 40)
+    one.request_via(hop, goal, b"\x3a\x01", line.now)
+    line.settle(5.0)
+    late = next(each.frame for each in line.spoken if each.sender == 3)
+    two.request_via(hop, goal, b"\x3a\x02", line.now)
+    line.until(line.now + 0.002)
+    assert agent.transport.busy == 1
+    assert not target.reception._pending
+    line.say(late)
+    line.settle(5.0)
+    assert responses == [(0, b"\x3b\x01"), (1, b"\x3b\x02")]
 
 
 # ---- lists that would amplify --------------------------------------------------------------------------------------

@@ -33,12 +33,13 @@ class Remembered:
 class TransactionNumbers:
     """The counters and the destination table of one node. ``first``: what the first transaction after the reset takes."""
 
-    __slots__ = ("_next", "_table", "destinations")
+    __slots__ = ("_inherited", "_next", "_table", "destinations")
 
     def __init__(self, *, destinations: int = DESTINATIONS, first: int = 0) -> None:
         self.destinations = destinations
         self._next = {(priority, most): first for priority in (False, True) for most in (15, 4095)}
         self._table: dict[Hashable, Remembered] = {}
+        self._inherited: dict[Hashable, Remembered] = {}
 
     def allocate(
         self, priority: bool, destination: Hashable, taken: Callable[[int], bool] | None, now: float, most: int = 15
@@ -56,10 +57,12 @@ class TransactionNumbers:
                 return None
             del table[oldest]
         forbidden = known.number if known is not None and known.used_at + MEMORY_S > now else -1
+        inherited = self._inherited.get(key)
+        other = inherited.number if inherited is not None and inherited.used_at + MEMORY_S > now else -1
         number = self._next[priority, most]
         for _ in range(most + 1):
             following = number + 1 if number < most else 1
-            if number != forbidden and (taken is None or not taken(number)):
+            if number != forbidden and number != other and (taken is None or not taken(number)):
                 self._next[priority, most] = following
                 if known is None:
                     known = table[key] = Remembered(number, now)
@@ -69,6 +72,23 @@ class TransactionNumbers:
                 return known
             number = following
         return None
+
+    def inherit(self, priority: bool, destination: Hashable, number: int, now: float) -> Remembered | None:
+        """Take the number of another node's transaction for one nested in it; None if the last one towards ``destination`` had it too.
+
+        A late answer to that one would be taken for an answer to this. Numbers taken over are remembered apart from our own, at most
+        as many: whoever sends through this node does not make it wait.
+        """
+        key = (priority, destination)
+        for table in (self._table, self._inherited):
+            known = table.get(key)
+            if known is not None and known.number == number and known.used_at + MEMORY_S > now:
+                return None
+        self._inherited.pop(key, None)
+        if len(self._inherited) >= self.destinations:
+            del self._inherited[next(iter(self._inherited))]
+        found = self._inherited[key] = Remembered(number, now)
+        return found
 
     def free_at(self) -> float:
         """When the destination table has room again if it has none now, seconds."""

@@ -303,8 +303,13 @@ class Transport:
     def _take_number(self, transaction: Transaction, priority: bool, who: object, now: float) -> bool:
         nested = transaction.nested
         if nested is not None and nested.transaction is not None:
-            transaction.number = nested.transaction
-            return not self._is_taken(transaction, priority, nested.transaction)
+            if self._is_taken(transaction, priority, nested.transaction):
+                return False
+            inherited = self.numbers.inherit(priority, who, nested.transaction, now)
+            if inherited is not None:
+                transaction.remembered = inherited
+                transaction.number = inherited.number
+                return True
         most = 4095 if transaction.version == ENHANCED else 15
         taken = (lambda number: self._is_taken(transaction, priority, number)) if self._active[priority] else None
         found = self.numbers.allocate(priority, who, taken, now, most)
