@@ -186,6 +186,16 @@ def test_both_readers_agree_on_all_neighbours_of_a_datagram(name: str) -> None:
     same(pcap_file(frames, link_type, originals=[len(frame)] * len(frames)))
 
 
+def test_both_readers_agree_on_all_neighbours_of_other_traffic() -> None:
+    frames = [
+        each
+        for host in ("192.0.2.1", "2001:db8::1")
+        for each in _neighbours(ethernet(Endpoint(host, 53), Endpoint(host, 50000), b"question"))
+    ]
+    batch = same(pcap_file(frames, LinkType.ETHERNET))
+    assert {Fault.NOT_LON, Fault.FRAGMENT, Fault.TRUNCATED, Fault.BAD_VALUE} <= set(batch.faults())
+
+
 def test_both_readers_agree_on_all_neighbours_of_the_vectors() -> None:
     bare = [each for vector in of_kind("lpdu")[::3] for each in _neighbours(bytes.fromhex(vector["hex"]))]
     reminder = bytes.fromhex("0105018a0549500108") + bytes(12)  # a member list whose length may become 9
