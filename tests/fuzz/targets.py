@@ -10,9 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import random
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from osgp.c1218 import explain as c1218_explain
@@ -42,46 +40,16 @@ from osgp.wire.errors import ConfigError, DecodeError, Error
 from osgp.wire.jsonform import from_json, to_json
 from osgp.wire.path import format_path, parse_path
 from tests.access.world import MAK, MBK, complete_image
+from tests.fuzz import lon_targets
 from tests.fuzz.machines import fuzz_mep_server, fuzz_meter, fuzz_optical_server
+from tests.fuzz.registry import SEEDS, TARGETS, hexes, target
 from tests.tables.dimensions import random_context
 
-Target = Callable[[bytes], None]
-TARGETS: dict[str, Target] = {}
-SEEDS: dict[str, Callable[[], list[bytes]]] = {}
-_VECTORS = Path(__file__).resolve().parent.parent / "vectors"
-
-
-def target(name: str, seeds: Callable[[], list[bytes]] = lambda: [b""]) -> Callable[[Target], Target]:
-    def keep(function: Target) -> Target:
-        TARGETS[name] = function
-        SEEDS[name] = seeds
-        return function
-
-    return keep
-
-
-@functools.cache
-def _hexes(path: str) -> list[bytes]:
-    """All bytes that a file of vectors holds."""
-    found: list[bytes] = []
-
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            for inner in value.values():
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
-        elif isinstance(value, str) and len(value) >= 4:
-            with suppress(ValueError):
-                found.append(bytes.fromhex(value))
-
-    walk(json.loads((_VECTORS / path).read_text(encoding="utf-8")))
-    return found
+__all__ = ["SEEDS", "TARGETS", "lon_targets", "target"]
 
 
 def _optical() -> list[bytes]:
-    return [raw for raw in _hexes("optical/packets.json") if raw[:1] == b"\xee"]
+    return [raw for raw in hexes("optical/packets.json") if raw[:1] == b"\xee"]
 
 
 def _messages() -> list[bytes]:
@@ -89,11 +57,11 @@ def _messages() -> list[bytes]:
 
 
 def _mep() -> list[bytes]:
-    return _hexes("mep/mep.json")
+    return hexes("mep/mep.json")
 
 
 def _tls() -> list[bytes]:
-    return [raw for raw in _hexes("mep/tls.json") if len(raw) > 5]
+    return [raw for raw in hexes("mep/tls.json") if len(raw) > 5]
 
 
 # ---- tables

@@ -19,7 +19,10 @@ from tests.access.world import complete_image
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import SEEDS, TARGETS
 
-SLOW = ("meter", "optical server", "mep server", "tables", "from_json", "tls", "mep explain")
+SLOW = (
+    *("meter", "optical server", "mep server", "tables", "from_json", "tls", "mep explain"),
+    *("lon node", "lon node under lies", "lon columns"),
+)
 
 
 @pytest.mark.parametrize("name", TARGETS)
