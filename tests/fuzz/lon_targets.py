@@ -294,7 +294,9 @@ def _node(place: int, **more: Any) -> Stack:
     subnet, number = PLACES[place]
     found = configuration(subnet, number, group_entry(5, place, 3), authentication=place & 1)
     found.allow_management_writes = place == 1
-    variables = VariableTable([NetworkVariable("nviX", 2), NetworkVariable("nvoX", 4, output=True)], aliases=2)
+    variables = VariableTable(
+        [NetworkVariable("nviX", size=2), NetworkVariable("nvoX", size=4, output=True)], aliases=2
+    )
     token = random.Random(place).randbytes
     return Stack(found, variables=variables, token=token, quiet_s=0, queue=8, **more)
 
