@@ -6,7 +6,7 @@ import pytest
 
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
 from osgp.lon.configuration import Configuration, Membership, domain_entry
-from osgp.lon.network import FLEX, Arrival, accept, answer_route, destination_of, send_packet
+from osgp.lon.network import FLEX, NOWHERE, accept, answer_packet, destination_of, send_packet
 from osgp.lon.npdu import NodeByte, PduType
 from osgp.lon.packet import Packet, packet_of
 from tests.lon.talk import BY_NAME, DOMAIN, configuration, group_entry
@@ -34,8 +34,8 @@ def packet(
 
 def is_taken(found: Configuration, given: Packet) -> int | None:
     """The domain entry in which it is taken; None if it is not."""
-    arrival = accept(found, given)
-    return arrival.domain_index if isinstance(arrival, Arrival) else None
+    place = accept(found, given)
+    return None if isinstance(place, str) else place.domain_index
 
 
 @pytest.mark.parametrize(
@@ -118,16 +118,18 @@ def test_an_answer_of_a_group_is_taken_by_whom_it_names_member_or_not() -> None:
 
 def test_an_answer_goes_back_the_way_its_message_came() -> None:
     found = member_of_two()
-    taken = accept(found, packet(Group(5)))
-    assert isinstance(taken, Arrival)
-    route = answer_route(found, taken)
-    assert (route.group, route.member) == (5, 2)
-    assert (route.source_subnet, int(route.source_node)) == (1, 20), "bit 7 is clear in format 2b"
-    taken = accept(found, packet(UniqueNodeId(OWN_ID), FOREIGN, source=(9, 9)))
-    assert isinstance(taken, Arrival)
-    route = answer_route(found, taken)
-    assert (route.source_subnet, int(route.source_node)) == (0, 0x80), "of no domain of ours: from nowhere"
-    assert (route.domain, route.destination_subnet, int(route.destination_node)) == (FOREIGN, 9, 0x89)
+    message = packet(Group(5))
+    place = accept(found, message)
+    assert not isinstance(place, str)
+    answer = answer_packet(message, place, 2, PduType.SPDU, b"\x21").npdu
+    assert (answer.group, answer.member) == (5, 2)
+    assert (answer.source_subnet, int(answer.source_node)) == (1, 20), "bit 7 is clear in format 2b"
+    message = packet(UniqueNodeId(OWN_ID), FOREIGN, source=(9, 9))
+    place = accept(found, message)
+    assert place is NOWHERE
+    answer = answer_packet(message, NOWHERE, None, PduType.SPDU, b"\x21").npdu
+    assert (answer.source_subnet, int(answer.source_node)) == (0, 0x80), "of no domain of ours: from nowhere"
+    assert (answer.domain, answer.destination_subnet, int(answer.destination_node or 0)) == (FOREIGN, 9, 0x89)
 
 
 @pytest.mark.parametrize("destination", [SubnetNode(2, 3), Group(7), Broadcast(4), UniqueNodeId(OWN_ID, 6)])

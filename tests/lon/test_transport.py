@@ -578,4 +578,9 @@ def test_records_are_limited_and_expire() -> None:
     a = node(1, 50)
     a.send(SubnetNode(1, 120), b"\x3a", 0.0)
     b.receive(a.outgoing(0.0)[0], 9.0)
-    assert len(b.reception) == 1
+    assert len(b.reception) == 15, "each new one takes two of the expired with it"
+    for number in range(60, 75):
+        a = node(1, number)
+        a.send(SubnetNode(1, 120), b"\x3a", 0.0)
+        b.receive(a.outgoing(0.0)[0], 9.0)
+    assert len(b.reception) == 16, "all of these are new, and all found room"

@@ -21,6 +21,7 @@ __all__ = [
     "REPEATED",
     "TransactionPdu",
     "read_pdu",
+    "split_pdu",
     "write_pdu",
 ]
 
@@ -37,6 +38,7 @@ _AUTHENTICATED = TpduHeader.fields["authenticated"].mask
 _TYPE = TpduHeader.fields["type"].lsb
 _TYPE_MASK = TpduHeader.fields["type"].mask
 _NUMBER = TpduHeader.fields["transaction"].mask
+_FIRST = tuple(bytes((value,)) for value in range(256))
 
 
 class TransactionPdu(NamedTuple):
@@ -49,19 +51,24 @@ class TransactionPdu(NamedTuple):
     apdu: bytes
 
 
-def read_pdu(pdu: bytes, session: bool, version: int) -> TransactionPdu:
-    """Read a TPDU (or an SPDU, if ``session``) out of an NPDU of that version. Raises Truncated, BadValue."""
+def split_pdu(pdu: bytes, session: bool, version: int) -> tuple[bool, int, int, bytes | None, bytes]:
+    """The parts of a ``TransactionPdu`` as a plain tuple: what the stack takes apart for every packet. Raises as ``read_pdu``."""
     if not pdu:
         raise Truncated("no header", floor="lon", struct="Spdu" if session else "Tpdu", field="header", bit_offset=0)
     first = pdu[0]
     kind = (first & _TYPE_MASK) >> _TYPE
     if version != ENHANCED and kind < REMINDER:
-        return TransactionPdu(first >= _AUTHENTICATED, kind, first & _NUMBER, None, pdu[1:])
+        return first >= _AUTHENTICATED, kind, first & _NUMBER, None, pdu[1:]
     decoded: Tpdu | Spdu = (Spdu if session else Tpdu).decode(pdu, VERSIONS[version])
     number = first & _NUMBER
     if decoded.transaction_low is not None:
         number = number << 8 | decoded.transaction_low
-    return TransactionPdu(first >= _AUTHENTICATED, kind, number, decoded.member_list, decoded.apdu)
+    return first >= _AUTHENTICATED, kind, number, decoded.member_list, decoded.apdu
+
+
+def read_pdu(pdu: bytes, session: bool, version: int) -> TransactionPdu:
+    """Read a TPDU (or an SPDU, if ``session``) out of an NPDU of that version. Raises Truncated, BadValue."""
+    return TransactionPdu(*split_pdu(pdu, session, version))
 
 
 def write_pdu(
@@ -76,7 +83,7 @@ def write_pdu(
 ) -> bytes:
     """The bytes of a TPDU (or SPDU). Raises BadValue for what does not fit."""
     if version != ENHANCED and members is None:
-        return bytes(((_AUTHENTICATED if authenticated else 0) | kind << _TYPE | transaction,)) + apdu
+        return _FIRST[(_AUTHENTICATED if authenticated else 0) | kind << _TYPE | transaction] + apdu
     low = transaction & 0xFF if version == ENHANCED else None
     high = transaction >> 8 if version == ENHANCED else transaction
     if session:

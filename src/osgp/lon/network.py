@@ -8,8 +8,6 @@ by everybody it is addressed to, since also who is no member may have asked the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, subnet_node
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.lpdu import LinkHeader
@@ -18,11 +16,9 @@ from osgp.lon.packet import Packet
 
 __all__ = [
     "FLEX",
-    "Arrival",
-    "Route",
+    "NOWHERE",
     "accept",
     "answer_packet",
-    "answer_route",
     "destination_of",
     "send_packet",
 ]
@@ -38,34 +34,20 @@ _CODES = {0: 0, 1: 1, 3: 2, 6: 3}
 _NO_NODE = NodeByte(0x80)
 _NODES = tuple(NodeByte(0x80 | node) for node in range(128))
 _MEMBERS = tuple(NodeByte(node) for node in range(128))
+_KEPT = LinkHeader.fields["priority"].mask | LinkHeader.fields["alternate_path"].mask
 _HEADERS = tuple(LinkHeader(value) for value in range(256))
 _CONTROLS = tuple(NetworkControl(value) for value in range(256))
 
 
-class Arrival(NamedTuple):
-    """A packet that is for us. ``domain_index``: entry of the domain table, FLEX for a domain that is none of ours."""
-
-    domain_index: int
-    membership: Membership | None
-    packet: Packet
+NOWHERE = Membership(FLEX, b"", 0, 0, b"", 0, enhanced=False, clone=False)
+"""Our place in a domain that is none of ours: no subnet, no node, no key."""
 
 
-class Route(NamedTuple):
-    """How the answer to a packet is addressed; made when the packet came, so that later changes of ours do not matter."""
+def accept(configuration: Configuration, packet: Packet) -> Membership | str:
+    """Our place in the packet's domain (NOWHERE if it is none of ours), or why the packet is not for us.
 
-    control: int
-    source_subnet: int
-    source_node: NodeByte
-    destination_subnet: int
-    destination_node: NodeByte
-    group: int | None
-    member: int | None
-    domain: bytes
-    link: int
-
-
-def accept(configuration: Configuration, packet: Packet) -> Arrival | str:
-    """The packet with our place in its domain, or why it is not for us (a reason for people, empty where it is another's)."""
+    The reason is for people, and empty where the packet is simply another's.
+    """
     npdu = packet.npdu
     control = npdu.control
     version = control >> 6
@@ -90,13 +72,13 @@ def accept(configuration: Configuration, packet: Packet) -> Arrival | str:
                 return ""
         elif npdu.unique_node_id != configuration.unique_node_id:
             return ""
-        return Arrival(membership.domain_index, membership, packet)
+        return membership
     if address_format == _UNIQUE:
         if npdu.unique_node_id != configuration.unique_node_id:
             return ""
     elif configuration.configured or address_format != _BROADCAST:
         return ""
-    return Arrival(FLEX, None, packet)
+    return NOWHERE
 
 
 def destination_of(npdu: Npdu) -> Destination:
@@ -111,49 +93,25 @@ def destination_of(npdu: Npdu) -> Destination:
     return UniqueNodeId(npdu.unique_node_id or bytes(6), npdu.destination_subnet or 0)
 
 
-def answer_route(configuration: Configuration, arrival: Arrival) -> Route:
-    """How to answer a packet: to its sender, in its domain, with its priority, path and version.
+def answer_packet(packet: Packet, place: Membership, member: int | None, pdu_type: int, pdu: bytes) -> Packet:
+    """The answer to a packet (ACK, RESPONSE, challenge): to its sender, in its domain, with its priority, path and version.
 
-    Group messages are answered in format 2b, everything else in 2a; on the flex domain, and by an unconfigured node in every domain,
-    the source is 0/0.
+    ``place``, ``member``: ours, as they were when the packet came; what the packet itself changed does not matter. Group messages are
+    answered in format 2b, everything else in 2a; from NOWHERE the source is 0/0. Delta backlog 0.
     """
-    header, npdu, _ = arrival.packet
-    control = int(npdu.control)
-    membership = arrival.membership
-    group = member = None
-    source_subnet, source_node = 0, _NO_NODE
-    if membership is not None:
-        source_subnet, source_node = membership.subnet, _NODES[membership.node]
-        if control >> 2 & 3 == _MULTICAST and npdu.group is not None:
-            group = npdu.group
-            member = configuration.groups()[arrival.domain_index, group].member
-            source_node = _MEMBERS[membership.node]
-    return Route(
-        control & 0xC3 | _SUBNET_NODE << 2,
-        source_subnet,
-        source_node,
-        npdu.source_subnet,
-        _NODES[int(npdu.source_node) & 0x7F],
-        group,
-        member,
-        npdu.domain,
-        int(header) & 0xC0,
-    )
-
-
-def answer_packet(route: Route, pdu_type: int, pdu: bytes) -> Packet:
-    """A packet along a route: ACK, RESPONSE, challenge (delta backlog 0)."""
+    header, npdu, _ = packet
+    grouped = member is not None
     return Packet(
-        _HEADERS[route.link],
+        _HEADERS[header & _KEPT],
         Npdu(
-            control=_CONTROLS[route.control | pdu_type << 4],
-            source_subnet=route.source_subnet,
-            source_node=route.source_node,
-            destination_subnet=route.destination_subnet,
-            destination_node=route.destination_node,
-            group=route.group,
-            member=route.member,
-            domain=route.domain,
+            control=_CONTROLS[npdu.control & 0xC3 | _SUBNET_NODE << 2 | pdu_type << 4],
+            source_subnet=place.subnet,
+            source_node=_MEMBERS[place.node] if grouped else _NODES[place.node],
+            destination_subnet=npdu.source_subnet,
+            destination_node=_NODES[npdu.source_node & 0x7F],
+            group=npdu.group if grouped else None,
+            member=member,
+            domain=npdu.domain,
             pdu=pdu,
         ),
     )

@@ -15,19 +15,19 @@ from collections.abc import Callable
 from osgp.lon import auth
 from osgp.lon.address import subnet_node
 from osgp.lon.authpdu import AuthHeader, AuthPdu, AuthType
-from osgp.lon.configuration import Configuration
+from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.entries import AuthenticationType
 from osgp.lon.events import Dropped, Event
-from osgp.lon.headers import ANSWER, REMINDER_MESSAGE, REPEATED, TransactionPdu, write_pdu
+from osgp.lon.headers import ANSWER, REMINDER_MESSAGE, REPEATED, write_pdu
 from osgp.lon.indication import Indication
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.ltep import Service
-from osgp.lon.network import FLEX, Arrival, Route, answer_packet, answer_route, destination_of
+from osgp.lon.network import NOWHERE, answer_packet, destination_of
 from osgp.lon.npdu import AddressFormat, PduType
 from osgp.lon.packet import Packet
 from osgp.lon.tpdu import VERSIONS, members_in
 
-__all__ = ["Reception", "indication_of"]
+__all__ = ["Reception", "Record", "indication_of"]
 
 UNIQUE_NODE_ID_TIMER_S = 8.192
 """How long a message to our unique node ID is remembered."""
@@ -39,52 +39,46 @@ _UNIQUE = int(AddressFormat.UNIQUE_NODE_ID)
 _BROADCAST = int(AddressFormat.BROADCAST)
 _ACKD, _REPEATED, _REQUEST = int(Service.ACKD), int(Service.UNACKD_RPT), int(Service.REQUEST)
 
+_TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHPDU)
+
 _CHALLENGED, _PENDING, _ANSWERED, _SILENT = range(4)
 """What a record waits for: a reply to its challenge; the application's response; nothing, duplicates get ``answer`` again;
 nothing, and duplicates get silence."""
 
 
-class _Record:
-    """What is remembered of one sender's last message."""
+class Record:
+    """What is remembered of one sender's last message. ``place``, ``member``: ours when it came; answers go out under them, whatever
+    changes meanwhile."""
 
-    __slots__ = (
-        "answer",
-        "apdu",
-        "arrival",
-        "challenge",
-        "done",
-        "expires",
-        "key",
-        "number",
-        "reply",
-        "route",
-        "service",
-        "session",
-        "state",
-    )
+    # Defaults of the class rather than of each record: most records never set them.
+    answer: Packet | None = None
+    authenticated = False
+    challenge: bytes | None = None
+    done = False
+    reply: int | None = None
+    state = _SILENT
 
     def __init__(
         self,
         key: tuple[object, ...],
-        arrival: Arrival,
-        pdu: TransactionPdu,
+        packet: Packet,
+        place: Membership,
+        member: int | None,
+        apdu: bytes,
+        number: int,
         session: bool,
         service: int,
         expires: float,
     ) -> None:
         self.key = key
-        self.arrival = arrival
-        self.apdu = pdu.apdu
-        self.number = pdu.transaction
+        self.packet = packet
+        self.place = place
+        self.member = member
+        self.apdu = apdu
+        self.number = number
         self.session = session
         self.service = service
         self.expires = expires
-        self.state = _SILENT
-        self.done = False
-        self.challenge: bytes | None = None
-        self.reply: int | None = None
-        self.answer: Packet | None = None
-        self.route: Route | None = None
 
 
 class Reception:
@@ -105,140 +99,152 @@ class Reception:
         self.out = out
         self.events = events
         self.token = token
-        self._records: dict[tuple[object, ...], _Record] = {}
-        self._pending: dict[int, _Record] = {}
+        self._records: dict[tuple[object, ...], Record] = {}
+        self._pending: dict[int, Record] = {}
         self._reply = 0
+        self._room_at = 0.0
 
     def __len__(self) -> int:
         return len(self._records)
 
     # ---- messages --------------------------------------------------------------------------------------------------
-    def message(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> Indication | None:
-        """Take ACKD, REQUEST, UNACKD_RPT or REM/MSG; returns what is to be delivered now, if anything."""
-        npdu = arrival.packet.npdu
-        key = self._key(arrival)
+    def message(
+        self,
+        packet: Packet,
+        place: Membership,
+        session: bool,
+        pdu: tuple[bool, int, int, bytes | None, bytes],
+        now: float,
+    ) -> Record | None:
+        """Take ACKD, REQUEST, UNACKD_RPT or REM/MSG (``headers.split_pdu``); returns what is to be delivered now, if anything."""
+        npdu = packet.npdu
+        authenticated, kind, number, members, apdu = pdu
+        address_format = npdu.control >> 2 & 3
+        key = self._key(packet, address_format)
         record = self._records.get(key)
         if record is not None:
             if record.expires <= now:
                 self._forget(record)
                 record = None
-            elif record.number == pdu.transaction and record.session == session and record.apdu == pdu.apdu:
-                self._duplicate(record, pdu)
+            elif record.number == number and record.session == session and record.apdu == apdu:
+                self._duplicate(record, kind, members)
                 return None
-        if not pdu.apdu:
+        if not apdu:
             self.events.append(Dropped("a message without APDU", npdu.pdu[:64]))
             return None
-        service = _REQUEST if session else _REPEATED if pdu.type == REPEATED else _ACKD
         if record is not None:
             self._forget(record)
         elif not self._has_room(now):
             self.configuration.statistics.count("receive_transactions_full")
             self.events.append(Dropped("no receive transaction is free", npdu.pdu[:64]))
             return None
-        record = _Record(key, arrival, pdu, session, service, now + self._timer(arrival))
-        if pdu.authenticated and self.configuration.configured:
-            if npdu.control.address_format == _BROADCAST:
+        service = _REQUEST if session else _REPEATED if kind == REPEATED else _ACKD
+        member = None
+        timer = self.configuration.non_group_timer_s
+        if address_format == _MULTICAST:
+            own = self.configuration.groups().get((place.domain_index, npdu.group or 0))
+            if own is not None:
+                member, timer = own
+        elif address_format == _UNIQUE:
+            timer = UNIQUE_NODE_ID_TIMER_S
+        record = Record(key, packet, place, member, apdu, number, session, service, now + timer)
+        if authenticated and self.configuration.configured:
+            if address_format == _BROADCAST:
                 self.events.append(Dropped("a broadcast cannot be authenticated", npdu.pdu[:64]))
                 return None
             self._records[key] = record
             record.challenge = self.token(8)
             record.state = _CHALLENGED
-            record.route = answer_route(self.configuration, arrival)
-            self._challenge(record, record.route)
+            self._challenge(record)
             return None
         self._records[key] = record
-        return self._deliver(record, authenticated=False)
+        self._delivered(record)
+        return record
 
-    def reminder(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> None:
+    def reminder(
+        self,
+        packet: Packet,
+        place: Membership,
+        session: bool,
+        pdu: tuple[bool, int, int, bytes | None, bytes],
+        now: float,
+    ) -> None:
         """Take a REMINDER: it says whose answers are in, and never causes one by itself."""
-        record = self._records.get(self._key(arrival))
-        if record is None or record.expires <= now or record.number != pdu.transaction or record.session != session:
+        record = self._records.get(self._key(packet, packet.npdu.control >> 2 & 3))
+        if record is None or record.expires <= now or record.number != pdu[2] or record.session != session:
             return
-        record.done = self._is_marked(arrival, pdu.members)
+        record.done = self._is_marked(record, pdu[3])
 
-    def _duplicate(self, record: _Record, pdu: TransactionPdu) -> None:
-        if pdu.type == REMINDER_MESSAGE:
-            record.done = self._is_marked(record.arrival, pdu.members)
+    def _duplicate(self, record: Record, kind: int, members: bytes | None) -> None:
+        if kind == REMINDER_MESSAGE:
+            record.done = self._is_marked(record, members)
         if record.done:
             return
         if record.state == _ANSWERED and record.answer is not None:
             self.out.append(record.answer)
-        elif record.state == _CHALLENGED and record.route is not None:
-            self._challenge(record, record.route)
-
-    def _is_marked(self, arrival: Arrival, members: bytes | None) -> bool:
-        npdu = arrival.packet.npdu
-        if not members or npdu.group is None:
-            return False
-        own = self.configuration.groups().get((arrival.domain_index, npdu.group))
-        return own is not None and own.member in members_in(members)
+        elif record.state == _CHALLENGED:
+            self._challenge(record)
 
     @staticmethod
-    def _key(arrival: Arrival) -> tuple[object, ...]:
-        header, npdu, _ = arrival.packet
-        address_format = npdu.control >> 2 & 3
-        number = (
-            npdu.group
-            if address_format == _MULTICAST
-            else npdu.destination_subnet
-            if address_format == _BROADCAST
-            else 0
-        )
-        return (
-            header & _PRIORITY,
-            npdu.domain,
-            address_format,
-            npdu.source_subnet,
-            npdu.source_node & 0x7F,
-            number,
-        )
+    def _is_marked(record: Record, members: bytes | None) -> bool:
+        return bool(members) and record.member is not None and record.member in members_in(members or b"")
 
-    def _timer(self, arrival: Arrival) -> float:
-        npdu = arrival.packet.npdu
-        address_format = npdu.control.address_format
-        if address_format == _UNIQUE:
-            return UNIQUE_NODE_ID_TIMER_S
-        if address_format == _MULTICAST and npdu.group is not None:
-            own = self.configuration.groups().get((arrival.domain_index, npdu.group))
-            if own is not None:
-                return own.receive_timer_s
-        return self.configuration.non_group_timer_s
+    @staticmethod
+    def _key(packet: Packet, address_format: int) -> tuple[object, ...]:
+        header, npdu, _ = packet
+        number: int | None = 0
+        if address_format == _MULTICAST:
+            number = npdu.group
+        elif address_format == _BROADCAST:
+            number = npdu.destination_subnet
+        return (header & _PRIORITY, npdu.domain, address_format, npdu.source_subnet, npdu.source_node & 0x7F, number)
 
     def _has_room(self, now: float) -> bool:
-        if len(self._records) < self.configuration.receive_transactions:
+        """Whether a record may be added. What has expired goes when it is among the two oldest, or when room is needed."""
+        records = self._records
+        for _ in range(2):
+            if not records:
+                return True
+            oldest = next(iter(records.values()))
+            if oldest.expires > now:
+                break
+            self._forget(oldest)
+        limit = self.configuration.receive_transactions
+        if len(records) < limit:
             return True
-        for record in [each for each in self._records.values() if each.expires <= now]:
+        if now < self._room_at:  # looked through before: nothing has expired since
+            return False
+        for record in [each for each in records.values() if each.expires <= now]:
             self._forget(record)
-        return len(self._records) < self.configuration.receive_transactions
+        self._room_at = min((each.expires for each in records.values()), default=0.0) if len(records) >= limit else 0.0
+        return len(records) < limit
 
-    def _forget(self, record: _Record) -> None:
+    def _forget(self, record: Record) -> None:
         self._records.pop(record.key, None)
+        self._room_at = 0.0
         if record.reply is not None:
             self._pending.pop(record.reply, None)
 
     # ---- answers ---------------------------------------------------------------------------------------------------
-    def _deliver(self, record: _Record, *, authenticated: bool) -> Indication:
+    def _delivered(self, record: Record) -> None:
+        """Acknowledge, or wait for the response."""
         record.challenge = None
-        # Made when the message came: we may leave its group while it waits for authentication, and the request itself may
-        # change our address; answers still go out under the old one.
-        route = record.route or answer_route(self.configuration, record.arrival)
-        if record.service == _ACKD:
-            self._answer(record, route, b"")
-        elif record.service == _REQUEST:
+        if record.service == _REQUEST:
             self._reply += 1
             record.reply = self._reply
             record.state = _PENDING
-            record.route = route
             self._pending[self._reply] = record
+        elif record.service == _ACKD:
+            self._answer(record, record.place, _TPDU, b"")
         else:
             record.state = _SILENT
-        return indication_of(record.arrival, record.service, record.apdu, authenticated, record.reply, record.number)
 
-    def _answer(self, record: _Record, route: Route, apdu: bytes) -> None:
-        pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=record.arrival.packet.npdu.control.version)
-        record.answer = answer_packet(route, PduType.SPDU if record.session else PduType.TPDU, pdu)
+    def _answer(self, record: Record, place: Membership, pdu_type: int, apdu: bytes) -> None:
+        packet = record.packet
+        pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=packet.npdu.control >> 6)
+        record.answer = answer = answer_packet(packet, place, record.member, pdu_type, pdu)
         record.state = _ANSWERED
-        self.out.append(record.answer)
+        self.out.append(answer)
 
     def respond(self, reply: int, apdu: bytes | None, now: float, *, flex: bool = False) -> bool:
         """Answer a request; None closes it without sending. False if nobody waits for it any more.
@@ -254,20 +260,15 @@ class Reception:
             return False
         if apdu is None:
             record.state = _SILENT
-            return True
-        arrival = record.arrival
-        route = record.route or answer_route(self.configuration, arrival)
-        if flex:
-            route = answer_route(self.configuration, arrival._replace(domain_index=FLEX, membership=None))
-        pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=record.arrival.packet.npdu.control.version)
-        record.answer = answer_packet(route, PduType.SPDU, pdu)
-        record.state = _ANSWERED
-        self.out.append(record.answer)
+        else:
+            if flex:
+                record.member = None
+            self._answer(record, NOWHERE if flex else record.place, _SPDU, apdu)
         return True
 
     # ---- authentication --------------------------------------------------------------------------------------------
-    def _challenge(self, record: _Record, route: Route) -> None:
-        npdu = record.arrival.packet.npdu
+    def _challenge(self, record: Record) -> None:
+        npdu = record.packet.npdu
         version = npdu.control.version
         open_media = self.configuration.challenge_type == AuthenticationType.OPEN_MEDIA
         number = record.number
@@ -281,18 +282,20 @@ class Reception:
             value=record.challenge or bytes(8),
             group=npdu.group,
         )
-        self.out.append(answer_packet(route, PduType.AUTHPDU, challenge.encode(VERSIONS[version])))
+        raw = challenge.encode(VERSIONS[version])
+        self.out.append(answer_packet(record.packet, record.place, record.member, _AUTHPDU, raw))
 
-    def replied(self, arrival: Arrival, reply: AuthPdu, number: int, now: float) -> Indication | None:
+    def replied(self, packet: Packet, reply: AuthPdu, number: int, now: float) -> Record | None:
         """Take a reply to a challenge of ours; returns the message that waited for it, None if none did."""
-        header, npdu, _ = arrival.packet
+        header, npdu, _ = packet
+        address_format = reply.header.address_format
         key = (
             header & _PRIORITY,
             npdu.domain,
-            reply.header.address_format,
+            address_format,
             npdu.source_subnet,
             npdu.source_node & 0x7F,
-            (reply.group or 0) if reply.header.address_format == _MULTICAST else 0,
+            (reply.group or 0) if address_format == _MULTICAST else 0,
         )
         record = self._records.get(key)
         if record is None or record.expires <= now or record.number != number or record.challenge is None:
@@ -300,16 +303,13 @@ class Reception:
         open_media = self.configuration.challenge_type == AuthenticationType.OPEN_MEDIA
         if reply.header.type != (AuthType.OMA_REPLY if open_media else AuthType.REPLY):
             return None
+        place = record.place if record.place is not NOWHERE else None
         wanted = auth.answer(
-            self.configuration,
-            record.arrival.membership,
-            int(open_media),
-            record.challenge,
-            record.arrival.packet.npdu,
-            record.apdu,
+            self.configuration, place, int(open_media), record.challenge, record.packet.npdu, record.apdu
         )
-        authenticated = wanted is not None and hmac.compare_digest(wanted, reply.value)
-        return self._deliver(record, authenticated=authenticated)
+        record.authenticated = wanted is not None and hmac.compare_digest(wanted, reply.value)
+        self._delivered(record)
+        return record
 
     def forget(self) -> None:
         """Forget all senders: the node is reset."""
@@ -318,14 +318,20 @@ class Reception:
 
 
 def indication_of(
-    arrival: Arrival, service: int, apdu: bytes, authenticated: bool, reply: int | None, number: int
+    packet: Packet,
+    place: Membership,
+    service: int,
+    apdu: bytes,
+    authenticated: bool = False,
+    reply: int | None = None,
+    number: int = 0,
 ) -> Indication:
-    """A message as the layer above sees it."""
-    header, npdu, _ = arrival.packet
+    """A message as the layers above see it."""
+    header, npdu, _ = packet
     return Indication(
         subnet_node(npdu.source_subnet, npdu.source_node & 0x7F),
         npdu.domain,
-        None if arrival.domain_index == FLEX else arrival.domain_index,
+        None if place is NOWHERE else place.domain_index,
         destination_of(npdu),
         service,
         header >= _PRIORITY,

@@ -19,10 +19,10 @@ from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNo
 from osgp.lon.authpdu import AuthHeader, AuthPdu, AuthType
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.events import Event, ResponseReceived, TransactionCompleted, TransactionFailed
-from osgp.lon.headers import MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, TransactionPdu, write_pdu
+from osgp.lon.headers import MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, write_pdu
 from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG, LinkHeader
 from osgp.lon.ltep import Service
-from osgp.lon.network import Arrival, send_packet
+from osgp.lon.network import send_packet
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, Npdu, PduType
 from osgp.lon.numbers import Remembered, TransactionNumbers
 from osgp.lon.packet import Packet
@@ -44,6 +44,7 @@ _ALTERNATE = LinkHeader.fields["alternate_path"].mask
 _ACKD, _REPEATED, _UNACKD, _REQUEST = (
     int(each) for each in (Service.ACKD, Service.UNACKD_RPT, Service.UNACKD, Service.REQUEST)
 )
+_TPDU, _SPDU, _AUTHPDU, _APDU = (int(each) for each in (PduType.TPDU, PduType.SPDU, PduType.AUTHPDU, PduType.APDU))
 _FORMATS = {
     SubnetNode: AddressFormat.SUBNET_NODE,
     Group: AddressFormat.MULTICAST,
@@ -98,27 +99,17 @@ class Nested:
 class Transaction:
     """One message of ours until all its answers are in, or nobody waits for them any more."""
 
-    __slots__ = (
-        "answered",
-        "apdu",
-        "attempts",
-        "deadline",
-        "destination",
-        "domain",
-        "expected",
-        "handle",
-        "key",
-        "last",
-        "left",
-        "membership",
-        "nested",
-        "number",
-        "options",
-        "remembered",
-        "restarts",
-        "service",
-        "version",
-    )
+    # Defaults of the class rather than of each transaction: most of them never change.
+    answered: set[object] | None = None
+    attempts = 0
+    deadline: float | None = None
+    expected = 1
+    key: tuple[object, ...] = ()
+    last: Npdu | None = None
+    number = 0
+    remembered: Remembered | None = None
+    restarts = 0
+    version = LEGACY
 
     def __init__(
         self,
@@ -139,17 +130,9 @@ class Transaction:
         self.membership = membership
         self.domain = domain
         self.nested = nested
-        self.version = ENHANCED if options.enhanced else LEGACY
-        self.number = 0
-        self.remembered: Remembered | None = None
-        self.key: tuple[object, ...] = ()
-        self.attempts = 0
         self.left = options.retry
-        self.expected = 1
-        self.answered: set[object] | None = None
-        self.last: Npdu | None = None
-        self.restarts = 0
-        self.deadline: float | None = None
+        if options.enhanced:
+            self.version = ENHANCED
 
     @property
     def session(self) -> bool:
@@ -178,7 +161,7 @@ class Transport:
         self.configuration = configuration
         self.out = out
         self.events = events
-        self.numbers = numbers or TransactionNumbers()
+        self.numbers = TransactionNumbers() if numbers is None else numbers  # an empty one counts as false
         self.concurrent = concurrent
         self.queue = queue
         self.quiet_until = quiet_until
@@ -223,7 +206,7 @@ class Transport:
         if service == _UNACKD:
             link = (_PRIORITY if options.priority else 0) | (_ALTERNATE if options.alternate_path else 0)
             version = ENHANCED if options.enhanced or (membership is not None and membership.enhanced) else LEGACY
-            packet = send_packet(membership, domain, destination, PduType.APDU, apdu, link, version)
+            packet = send_packet(membership, domain, destination, _APDU, apdu, link, version)
             self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
             self._tell_end(
                 Transaction(handle, service, destination, apdu, options, membership, domain, nested), True, now
@@ -234,7 +217,8 @@ class Transport:
         if len(waiting) >= self.queue:
             raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
         waiting.append(Transaction(handle, service, destination, apdu, options, membership, domain, nested))
-        self._pump(priority, now)
+        if self._active[priority] < self.concurrent:
+            self._pump(priority, now)
         return handle
 
     def cancel(self, handle: int, now: float) -> bool:
@@ -361,6 +345,8 @@ class Transport:
         kind, members, backlog = MESSAGE, None, 1
         if repeated:
             kind, backlog = REPEATED, left if first else 0
+        elif type(destination) is SubnetNode:
+            pass
         elif isinstance(destination, Group):
             answered = transaction.answered or set()
             backlog = transaction.expected - len(answered)
@@ -382,7 +368,7 @@ class Transport:
         elif isinstance(destination, Broadcast):
             backlog = destination.backlog or BROADCAST_BACKLOG
         pdu = write_pdu(
-            transaction.session,
+            transaction.service == _REQUEST,
             kind,
             transaction.number,
             transaction.apdu,
@@ -406,7 +392,7 @@ class Transport:
             transaction.membership,
             transaction.domain,
             transaction.destination,
-            PduType.SPDU if transaction.session else PduType.TPDU,
+            _SPDU if transaction.service == _REQUEST else _TPDU,
             pdu,
             (_PRIORITY if options.priority else 0) | (_ALTERNATE if alternate else 0) | backlog,
             transaction.version,
@@ -426,10 +412,10 @@ class Transport:
             heapq.heapify(self._timers)
 
     # ---- answers ---------------------------------------------------------------------------------------------------
-    def _find(self, arrival: Arrival, number: int) -> Transaction | None:
+    def _find(self, packet: Packet, number: int) -> Transaction | None:
         """The transaction in progress that a packet answers or challenges, by who sent it."""
-        header, npdu, _ = arrival.packet
-        priority = bool(header & _PRIORITY)
+        header, npdu, _ = packet
+        priority = header >= _PRIORITY
         source_node = npdu.source_node & 0x7F
         found = self._exact.get((priority, number, npdu.domain, npdu.source_subnet, source_node))
         if found is not None:
@@ -450,17 +436,18 @@ class Transport:
             return None
         return found
 
-    def answer(self, arrival: Arrival, pdu: TransactionPdu, session: bool, now: float) -> bool:
+    def answer(self, packet: Packet, session: bool, number: int, apdu: bytes, now: float) -> bool:
         """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late)."""
-        transaction = self._find(arrival, pdu.transaction)
-        if transaction is None or transaction.session != session or transaction.service == _REPEATED:
+        transaction = self._find(packet, number)
+        if transaction is None or (transaction.service == _REQUEST) != session or transaction.service == _REPEATED:
             self.configuration.statistics.count("late_acknowledgements")
             return False
-        npdu = arrival.packet.npdu
-        if transaction.expected > 1 or isinstance(transaction.destination, Group):
+        npdu = packet.npdu
+        grouped = isinstance(transaction.destination, Group)
+        if grouped or transaction.expected > 1:
             who: object = npdu.member
-            if not isinstance(transaction.destination, Group):
-                who = (npdu.source_subnet, npdu.source_node & 0x7F, pdu.apdu if not npdu.source_subnet else b"")
+            if not grouped:
+                who = (npdu.source_subnet, npdu.source_node & 0x7F, apdu if not npdu.source_subnet else b"")
             if transaction.answered is None:
                 transaction.answered = set()
             if who in transaction.answered:
@@ -469,21 +456,21 @@ class Transport:
         if session:
             source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
             if transaction.nested is None:
-                self.events.append(ResponseReceived(transaction.handle, source, pdu.apdu))
+                self.events.append(ResponseReceived(transaction.handle, source, apdu))
             else:
-                transaction.nested.listener.answered(transaction, source, pdu.apdu, now)
+                transaction.nested.listener.answered(transaction, source, apdu, now)
         if transaction.answered is None or len(transaction.answered) >= transaction.expected:
             self._end(transaction, True, now)
-        elif isinstance(transaction.destination, Group):
+        elif grouped:
             self._arm(transaction, now)
         return True
 
-    def challenged(self, arrival: Arrival, challenge: AuthPdu, number: int, now: float) -> bool:
+    def challenged(self, packet: Packet, challenge: AuthPdu, number: int, now: float) -> bool:
         """Answer a challenge to a message of ours. False if there is none that fits, or no key."""
-        transaction = self._find(arrival, number)
+        transaction = self._find(packet, number)
         if transaction is None or not transaction.options.authenticated or transaction.last is None:
             return False
-        header, npdu, _ = arrival.packet
+        header, npdu, _ = packet
         group = transaction.destination.group if isinstance(transaction.destination, Group) else None
         if challenge.header.address_format != _FORMATS[type(transaction.destination)] or challenge.group != group:
             return False
@@ -519,7 +506,7 @@ class Transport:
                 transaction.membership,
                 transaction.domain,
                 destination,
-                PduType.AUTHPDU,
+                _AUTHPDU,
                 reply.encode(VERSIONS[version]),
                 int(header) & (_PRIORITY | _ALTERNATE),
                 version,

@@ -21,10 +21,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from osgp.lon.address import Broadcast, Destination, SubnetNode
+from osgp.lon.address import Broadcast, Destination, SubnetNode, subnet_node
 from osgp.lon.apdu import OFFLINE, PROXY, Family, family
 from osgp.lon.authpdu import AuthPdu, AuthType
-from osgp.lon.configuration import Configuration
+from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.events import (
     Dropped,
     Event,
@@ -34,12 +34,13 @@ from osgp.lon.events import (
     TransactionCompleted,
     TransactionFailed,
 )
-from osgp.lon.headers import ANSWER, MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, read_pdu
+from osgp.lon.headers import ANSWER, MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, split_pdu
 from osgp.lon.indication import Indication
 from osgp.lon.interests import Interests
+from osgp.lon.lpdu import LinkHeader
 from osgp.lon.ltep import Mode, Service
 from osgp.lon.management import Management
-from osgp.lon.network import Arrival, accept
+from osgp.lon.network import accept, destination_of
 from osgp.lon.nm import ServicePin
 from osgp.lon.npdu import ENHANCED, PduType
 from osgp.lon.numbers import DESTINATIONS, TransactionNumbers
@@ -53,7 +54,8 @@ from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError
 
 __all__ = ["ChainOptions", "Stack"]
 
-_TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHPDU)
+_SPDU, _AUTHPDU = int(PduType.SPDU), int(PduType.AUTHPDU)
+_PRIORITY = LinkHeader.fields["priority"].mask
 _UNACKD, _REQUEST = int(Service.UNACKD), int(Service.REQUEST)
 _MESSAGES = (MESSAGE, REMINDER_MESSAGE)
 _NO_VARIABLES = VariableTable()
@@ -148,10 +150,10 @@ class Stack:
         statistics = self.configuration.statistics
         if statistics.layer_2_received < 0xFFFF:
             statistics.layer_2_received += 1
-        arrival = accept(self.configuration, packet)
-        if isinstance(arrival, str):
-            if arrival:
-                self._events.append(Dropped(arrival, packet.npdu.pdu[:64]))
+        place = accept(self.configuration, packet)
+        if type(place) is str:
+            if place:
+                self._events.append(Dropped(place, packet.npdu.pdu[:64]))
             return
         if statistics.layer_3_received < 0xFFFF:
             statistics.layer_3_received += 1
@@ -160,16 +162,13 @@ class Stack:
         pdu_type = control >> 4 & 3
         try:
             if pdu_type <= _SPDU:
-                indication = self._transaction(arrival, npdu.pdu, pdu_type == _SPDU, control >> 6, now)
+                self._transaction(packet, place, npdu.pdu, pdu_type == _SPDU, control >> 6, now)  # type: ignore[arg-type]  # no str
             elif pdu_type == _AUTHPDU:
-                indication = self._authentication(arrival, npdu.pdu, control >> 6, now)
+                self._authentication(packet, npdu.pdu, control >> 6, now)
             else:
-                indication = indication_of(arrival, _UNACKD, npdu.pdu, False, None, 0)
+                self._serve(packet, place, _UNACKD, npdu.pdu, False, None, 0, now)  # type: ignore[arg-type]  # as above
         except DecodeError as error:
             self._events.append(Dropped(error.message, npdu.pdu[:64]))
-            return
-        if indication is not None:
-            self._serve(indication, now)
 
     def events(self) -> Sequence[Event]:
         """What has happened since the last call."""
@@ -348,51 +347,83 @@ class Stack:
         return self._interests
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-    def _transaction(self, arrival: Arrival, raw: bytes, session: bool, version: int, now: float) -> Indication | None:
-        pdu = read_pdu(raw, session, version)
-        kind = pdu.type
+    def _transaction(
+        self, packet: Packet, place: Membership, raw: bytes, session: bool, version: int, now: float
+    ) -> None:
+        pdu = split_pdu(raw, session, version)
+        kind = pdu[1]
         if kind == ANSWER:
-            self.transport.answer(arrival, pdu, session, now)
+            self.transport.answer(packet, session, pdu[2], pdu[4], now)
         elif kind in _MESSAGES or (kind == REPEATED and not session):
-            return self.reception.message(arrival, pdu, session, now)
+            record = self.reception.message(packet, place, session, pdu, now)
+            if record is not None:
+                self._serve(packet, place, record.service, record.apdu, False, record.reply, record.number, now)
         elif kind == REMINDER:
-            self.reception.reminder(arrival, pdu, session, now)
+            self.reception.reminder(packet, place, session, pdu, now)
         else:
             self._events.append(Dropped(f"{'SPDU' if session else 'TPDU'} of type {kind}", raw[:64]))
-        return None
 
-    def _authentication(self, arrival: Arrival, raw: bytes, version: int, now: float) -> Indication | None:
+    def _authentication(self, packet: Packet, raw: bytes, version: int, now: float) -> None:
         pdu = AuthPdu.decode(raw, VERSIONS[version])
         number = pdu.header.transaction
         if version == ENHANCED and pdu.transaction_low is not None:
             number = number << 8 | pdu.transaction_low
         if pdu.header.type in (AuthType.CHALLENGE, AuthType.OMA_CHALLENGE):
-            if not self.transport.challenged(arrival, pdu, number, now):
+            if not self.transport.challenged(packet, pdu, number, now):
                 self._events.append(Dropped("a challenge to no message of ours", raw[:64]))
-            return None
-        indication = self.reception.replied(arrival, pdu, number, now)
-        if indication is None:
-            self._events.append(Dropped("a reply to no challenge of ours", raw[:64]))
-        return indication
-
-    def _serve(self, indication: Indication, now: float) -> None:
-        """Hand a message to whom it is for."""
-        code = indication.apdu[0]
-        if code < 0x40 and self.configuration.online:
-            self._events.append(_received(indication))
             return
+        record = self.reception.replied(packet, pdu, number, now)
+        if record is None:
+            self._events.append(Dropped("a reply to no challenge of ours", raw[:64]))
+            return
+        self._serve(
+            record.packet,
+            record.place,
+            record.service,
+            record.apdu,
+            record.authenticated,
+            record.reply,
+            record.number,
+            now,
+        )
+
+    def _serve(
+        self,
+        packet: Packet,
+        place: Membership,
+        service: int,
+        apdu: bytes,
+        authenticated: bool,
+        reply: int | None,
+        number: int,
+        now: float,
+    ) -> None:
+        """Hand a message to whom it is for."""
+        code = apdu[0]
         kind = family(code)
         if kind == Family.VARIABLE:
-            self._variable(indication, now)
+            self._variable(indication_of(packet, place, service, apdu, authenticated, reply, number), now)
         elif kind in (Family.MANAGEMENT, Family.DIAGNOSTIC):
-            self._manage(indication, now)
+            self._manage(indication_of(packet, place, service, apdu, authenticated, reply, number), now)
         elif code == PROXY:
-            self.proxy.receive(indication, now)
+            self.proxy.receive(indication_of(packet, place, service, apdu, authenticated, reply, number), now)
         elif self.configuration.online:
-            self._events.append(_received(indication))
-        elif indication.reply is not None:
+            header, npdu, _ = packet
+            self._events.append(
+                MessageReceived(
+                    subnet_node(npdu.source_subnet, npdu.source_node & 0x7F),
+                    npdu.domain,
+                    destination_of(npdu),
+                    service,
+                    header >= _PRIORITY,
+                    authenticated,
+                    apdu,
+                    reply,
+                )
+            )
+        elif reply is not None:
             offline = OFFLINE if kind == Family.APPLICATION else OFFLINE + 0x10
-            self.reception.respond(indication.reply, bytes((offline,)), now)
+            self.reception.respond(reply, bytes((offline,)), now)
 
     def _manage(self, indication: Indication, now: float) -> None:
         outcome = self.management.serve(indication, now)
@@ -414,11 +445,6 @@ class Stack:
             return
         response = variables.poll_response(indication.apdu, indication.authenticated, self.configuration.online)
         self.reception.respond(indication.reply, response, now)
-
-
-def _received(indication: Indication) -> MessageReceived:
-    source, domain, _, destination, service, priority, _, authenticated, apdu, reply, _ = indication
-    return MessageReceived(source, domain, destination, service, priority, authenticated, apdu, reply)
 
 
 class _Poll:
