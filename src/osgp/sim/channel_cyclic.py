@@ -77,7 +77,7 @@ class CyclicNoise:
 
     def render(self, block: Block) -> Floats:
         """Volts in a block."""
-        return self._noise.render(block) * self._scale[block.bins]
+        return self._noise.render(block) * self._scale.take(block.bins)
 
 
 SET_1 = Cyclic()

@@ -1,6 +1,7 @@
 """Multipath: echoes from branches, as a frequency response and as a short filter.
 
-Zimmermann and Dostert, IEEE Transactions on Communications 50(4), 2002: H(f) = sum of g exp(-(a0 + a1 f^k) d) exp(-j 2 pi f d / v) over the paths;
+Zimmermann and Dostert, IEEE Transactions on Communications 50(4), 2002, over the paths:
+H(f) = sum of g exp(-(a0 + a1 f^k) d) exp(-j 2 pi f d / v);
 ``spec/phy-ts103908.md`` 3.6 b. The published set was fitted from 0.5 to 20 MHz. Its delay spread, 0.45 us, is nothing against line
 bits of 278 us: here the channel is one complex number for each carrier.
 """

@@ -56,7 +56,7 @@ class Clock:
         self.sample_rate_hz = profile.sample_rate_hz
         self.block_size = BLOCK_BITS * profile.samples_per_bit
         self.half_cycles_per_sample = 2.0 * mains_hz / self.sample_rate_hz
-        self.half_cycle_offset = 2.0 * mains_turns
+        self.half_cycle_offset = 2.0 * (mains_turns % 1.0)
         # Fixed point that wraps once per half cycle; 2**-33 of a half cycle of error per sample, started anew in each block.
         steps = np.arange(self.block_size, dtype=np.uint64) * np.uint64(round(self.half_cycles_per_sample * 2**32))
         self._steps = steps.astype(np.uint32)
@@ -87,13 +87,13 @@ class Block:
         self.index = index
         self.size = clock.block_size
         self.start = index * clock.block_size
-        self._bins: NDArray[np.uint32] | None = None
+        self._bins: NDArray[np.intp] | None = None
 
     @property
-    def bins(self) -> NDArray[np.uint32]:
+    def bins(self) -> NDArray[np.intp]:
         """Bin of the half cycle of each sample, computed once for all sources."""
         if self._bins is None:
-            self._bins = self.clock.bins(self.start, self.size)
+            self._bins = self.clock.bins(self.start, self.size).astype(np.intp)
         return self._bins
 
 

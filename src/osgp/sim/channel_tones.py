@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from osgp.plc.params import PhyProfile
 from osgp.sim.channel_noise import HALF_CYCLE_BINS, Block, Clock, Floats, volts
@@ -82,11 +81,11 @@ class Line:
         self._per_sample = frequency_hz / clock.sample_rate_hz
         angle = 2 * np.pi * self._per_sample * np.arange(clock.block_size)
         self._cos, self._sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
-        self._swing: NDArray[np.complex64] | None = None
+        self._swing: tuple[Floats, Floats] | None = None
         if width_hz:
             rate = clock.half_cycles_per_sample * clock.sample_rate_hz
             phase = width_hz / 2 / rate * np.sin(2 * np.pi * np.arange(HALF_CYCLE_BINS) / HALF_CYCLE_BINS)
-            self._swing = np.exp(1j * phase).astype(np.complex64)
+            self._swing = np.cos(phase).astype(np.float32), np.sin(phase).astype(np.float32)
 
     def render(self, block: Block) -> Floats:
         """Volts in a block."""
@@ -95,9 +94,9 @@ class Line:
         real, imag = np.float32(peak * math.cos(angle)), np.float32(peak * math.sin(angle))
         if self._swing is None:
             return np.asarray(real * self._cos - imag * self._sin, dtype=np.float32)
-        swing = self._swing[block.bins]
+        swing_cos, swing_sin = (table.take(block.bins) for table in self._swing)
         cos, sin = real * self._cos - imag * self._sin, imag * self._cos + real * self._sin
-        return np.asarray(cos * swing.real - sin * swing.imag, dtype=np.float32)
+        return np.asarray(cos * swing_cos - sin * swing_sin, dtype=np.float32)
 
 
 def interference_share(offset_hz: float, profile: PhyProfile) -> float:
