@@ -52,12 +52,14 @@ _FULL = {
     Spdu: (SpduType.REQUEST, SpduType.RESPONSE, SpduType.REM_MSG),
 }
 """Types that carry a message."""
-_CUT = "cut short, or bytes of something else"
+CUT = "cut short, or bytes of something else"
 
 
 Layer = tuple[str, type[Struct], Context, int, int]
 """The field of the layer before that holds it, its layout, where it begins and ends."""
-_CARRIERS = (PROXY, ROUTER_ESCAPE)
+CARRIERS = (PROXY, ROUTER_ESCAPE)
+_CHILDREN = ',"children":['
+dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -130,19 +132,26 @@ class Dissection:
     def tree_json(self, request: bytes | None = None) -> str:
         """The tree as JSON text, which for sound frames is made without it, many times as fast."""
         layers = self._all_layers(request)
-        if self.error or not layers:
-            return json.dumps(self.tree(request).to_json(), separators=(",", ":"))
+        if len(layers) < 2 and self.error:
+            return dumps(self.tree(request).to_json())
         text, carrier, raw = "", "", self.raw
         for name, struct, context, start, end in reversed(layers):
-            text = layout_of(struct, context).explain_json(raw[start:end], start, {carrier: text} if carrier else None)
+            if self.error and not carrier:  # what is damaged is the innermost layer
+                inner = _explain(struct, context, raw[start:end], start)
+                inner.shift(start)
+                text = dumps(inner.to_json())
+            else:
+                text = layout_of(struct, context).explain_json(
+                    raw[start:end], start, {carrier: text} if carrier else None
+                )
             carrier = name
-        return text
+        return with_error(text, self.error) if self.error else text
 
     def _all_layers(self, request: bytes | None) -> list[Layer]:
         if not self.apdu:
             return self._layers
         holder = "apdu" if self.pdu is not None else "pdu"
-        return self._layers + _apdu_layers(self.apdu, holder, self._apdu_at, self.is_response, request)
+        return self._layers + apdu_layers(self.apdu, holder, self._apdu_at, self.is_response, request)
 
     def fields(self, request: bytes | None = None) -> dict[str, Any]:
         """What the frame says, as plain data; ``request`` as in ``tree``."""
@@ -175,6 +184,12 @@ class Dissection:
         return told
 
 
+def with_error(text: str, error: str) -> str:
+    """A tree's text with an error at its root."""
+    head, children, rest = text.partition(_CHILDREN)
+    return f'{head},"error":{dumps(error)}{children}{rest}'
+
+
 def type_name(pdu: Tpdu | Spdu | AuthPdu) -> str:
     """The type of a PDU as the standard spells it; a number for one that nobody knows."""
     code = pdu.header.type
@@ -199,7 +214,7 @@ def dissect_cnip(datagram: bytes, *, crc: bool | None = None) -> Iterator[Dissec
             packet = CnIpPacket.decode(rest)
         except DecodeError as error:
             found._layers.append(("", CnIpPacket, EMPTY, 0, len(rest)))
-            found.error = _told(error, 0, _CUT)
+            found.error = told_at(error, 0, CUT)
             yield found
             return
         start = HEADER_SIZE + len(packet.extension)
@@ -210,13 +225,13 @@ def dissect_cnip(datagram: bytes, *, crc: bool | None = None) -> Iterator[Dissec
         found._layers.append(("", CnIpPacket, EMPTY, 0, size))
         if packet.header.length < least:
             words = f"a length of {packet.header.length} bytes, the header alone has {least}"
-            found.error = f"{words} (lon: CnIpHeader.length at byte 0); likely {_CUT}"
+            found.error = f"{words} (lon: CnIpHeader.length at byte 0); likely {CUT}"
             yield found
             return
         try:
             lpdu_in(packet, crc=False)
         except DecodeError as error:
-            found.error = _told(error, 0, "")
+            found.error = told_at(error, 0, "")
         else:
             _lpdu(found, start, end, crc)
         yield found
@@ -233,7 +248,7 @@ def dissect_lonip(datagram: bytes, packet: Packet | None) -> Dissection:
     try:
         header = LonIpHeader.decode(datagram)
     except DecodeError as error:
-        found.error = _told(error, 0, _CUT)
+        found.error = told_at(error, 0, CUT)
         return found
     if packet is not None:
         found.header, found.npdu = packet.header, packet.npdu
@@ -260,7 +275,7 @@ def target_apdu(apdu: bytes) -> bytes:
     return apdu
 
 
-def _told(error: DecodeError, start: int, cause: str) -> str:
+def told_at(error: DecodeError, start: int, cause: str) -> str:
     """An error with its place counted from the start of the frame, and the likely cause."""
     if error.bit_offset is not None:
         error.bit_offset += 8 * start
@@ -280,9 +295,9 @@ def _lpdu(found: Dissection, start: int, end: int, crc: bool | None) -> None:
             found.crc = True
         except BadCrc as error:
             found.crc = False
-            found.error = _told(error, start, "")
+            found.error = told_at(error, start, "")
         except Truncated as error:
-            found.error = _told(error, start, _CUT)
+            found.error = told_at(error, start, CUT)
             return
         inner -= CRC_SIZE
     if inner == start:
@@ -294,7 +309,7 @@ def _lpdu(found: Dissection, start: int, end: int, crc: bool | None) -> None:
     try:
         npdu = Npdu.decode(found.raw[start:inner])
     except DecodeError as error:
-        found.error = found.error or _told(error, start, _CUT)
+        found.error = found.error or told_at(error, start, CUT)
         return
     found.npdu = npdu
     masked = _pdu(found, PduType(npdu.control.pdu_type), npdu.control.version, inner - len(npdu.pdu), inner)
@@ -308,7 +323,7 @@ def _pdu(found: Dissection, kind: PduType, version: int, start: int, end: int | 
     end = len(found.raw) if end is None else end
     raw = found.raw[start:end]
     if not raw:
-        found.error = found.error or f"nothing is enclosed (lon: Npdu.pdu at byte {start}); likely {_CUT}"
+        found.error = found.error or f"nothing is enclosed (lon: Npdu.pdu at byte {start}); likely {CUT}"
         return False
     context = VERSIONS[version]
     if kind == PduType.APDU:
@@ -319,7 +334,7 @@ def _pdu(found: Dissection, kind: PduType, version: int, start: int, end: int | 
         try:
             found.pdu = struct.decode(raw, context)
         except DecodeError as error:
-            found.error = found.error or _told(error, start, _CUT)
+            found.error = found.error or told_at(error, start, CUT)
             return False
         if kind == PduType.AUTHPDU:
             return False
@@ -327,17 +342,17 @@ def _pdu(found: Dissection, kind: PduType, version: int, start: int, end: int | 
     apdu = found.raw[found._apdu_at : end]
     if not apdu and isinstance(found.pdu, (Tpdu, Spdu)) and found.pdu.header.type in _FULL[type(found.pdu)]:
         found.error = (
-            found.error or f"no message in it (lon: {type(found.pdu).__name__}.apdu at byte {end}); likely {_CUT}"
+            found.error or f"no message in it (lon: {type(found.pdu).__name__}.apdu at byte {end}); likely {CUT}"
         )
     found.apdu = redacted_apdu(apdu, found.is_response)
     masked = found.apdu != apdu
     if masked:
         found.raw = found.raw[: found._apdu_at] + found.apdu + found.raw[end:]
-    found.error = found.error or _apdu_error(found.apdu, found._apdu_at, found.is_response)
+    found.error = found.error or apdu_error(found.apdu, found._apdu_at, found.is_response)
     return masked
 
 
-def _apdu_error(apdu: bytes, start: int, response: bool) -> str:
+def apdu_error(apdu: bytes, start: int, response: bool) -> str:
     """What is wrong with a message of a known layout, or with the one that it carries to its target."""
     for _ in range(_MOST_NESTED):
         struct = _struct_of(apdu, response)
@@ -347,10 +362,10 @@ def _apdu_error(apdu: bytes, start: int, response: bool) -> str:
             elif apdu and not response and is_command(apdu[0]):
                 decode_request(apdu)
         except DecodeError as error:
-            return _told(error, start, _CUT)
+            return told_at(error, start, CUT)
         inner = b"" if response else _carried(apdu)
         if inner is None:
-            return f"no message for the target (lon: Ltep.apdu at byte {start + len(apdu)}); likely {_CUT}"
+            return f"no message for the target (lon: Ltep.apdu at byte {start + len(apdu)}); likely {CUT}"
         if not inner:
             break
         start += len(apdu) - len(inner)
@@ -402,19 +417,19 @@ def _explain(struct: type[Struct], context: Context, raw: bytes, start: int) -> 
         try:
             layout_of(struct, context).decode(raw)
         except DecodeError as error:
-            inner.error = _told(error, start, "")
+            inner.error = told_at(error, start, "")
     return inner
 
 
-def _apdu_layers(apdu: bytes, holder: str, start: int, response: bool, request: bytes | None) -> list[Layer]:
+def apdu_layers(apdu: bytes, holder: str, start: int, response: bool, request: bytes | None) -> list[Layer]:
     """The layouts of a message and of those that it carries, as far as they can be read."""
     end = start + len(apdu)
     asked = target_apdu(request) if response and request else b""
     layers: list[Layer] = []
     for _ in range(_MOST_NESTED):
-        struct = _layout_for(apdu, response, asked)
+        struct = layout_for(apdu, response, asked)
         layers.append((holder, struct, EMPTY, start, end))
-        if response or apdu[0] not in _CARRIERS:
+        if response or apdu[0] not in CARRIERS:
             break
         try:
             inner = _carried(apdu)
@@ -426,7 +441,8 @@ def _apdu_layers(apdu: bytes, holder: str, start: int, response: bool, request: 
     return layers
 
 
-def _layout_for(apdu: bytes, response: bool, asked: bytes) -> type[Struct]:
+def layout_for(apdu: bytes, response: bool, asked: bytes) -> type[Struct]:
+    """The layout of a message. ``asked``: the APDU that a response answers, b"" if it is not known."""
     if not response and is_command(apdu[0]):
         return command(apdu[0], apdu[1:]).request
     if response and asked and is_command(asked[0]):
