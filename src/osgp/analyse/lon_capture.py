@@ -177,7 +177,7 @@ def _sound(datagram: bytes, crc: bool | None) -> str | None:
             text = form.explain_json(pdu, end - len(pdu), {"apdu": text} if text else None)
     except (DecodeError, _Unsound):
         return None
-    text = shape(datagram, npdu_raw, _NPDU.explain_json(npdu_raw, _NPDU_AT, {"pdu": text}))
+    text = shape(datagram, _NPDU.explain_json(npdu_raw, _NPDU_AT, {"pdu": text}))
     return with_error(text, error) if error else text
 
 
@@ -263,7 +263,7 @@ def _pieces(text: str, words: list[str]) -> list[str] | None:
 
 
 # ---- what is the same for all packets of one form: CN/IP's header but for its numbers, the link header, the CRC ------------
-_Shape = Callable[[bytes, bytes, str], str]
+_Shape = Callable[[bytes, str], str]
 _NUMBERS = ("vendor", "session", "sequence", "timestamp_ms")
 _PLACES = {name: layout_of(CnIpHeader).span(name) for name in _NUMBERS}
 _FIRST = _PLACES["vendor"].offset
@@ -317,13 +317,15 @@ def _new_shape(first: bytes, link: bytes, size: int, checked: bool) -> _Shape | 
         return None
     vendor, session, sequence, timestamp = (slice(span.offset, span.offset + span.size) for span in _PLACES.values())
 
-    def fill(datagram: bytes, npdu: bytes, below: str) -> str:
+    def fill(datagram: bytes, below: str) -> str:
         raw = [datagram[place] for place in (vendor, session, sequence, timestamp)]
         a, b, c, d = [str(int.from_bytes(each, "big")) for each in raw]
-        data, digits = datagram[HEADER_SIZE:], npdu.hex()
-        whole = data.hex()
+        data = datagram[HEADER_SIZE:]
+        whole, shown = data.hex(), data.hex(" ").upper()
+        last = CRC_SIZE if checked else 0
+        digits = whole[2 : len(whole) - 2 * last]
         values = [raw[0].hex(), a, a, raw[1].hex(), b, b, raw[2].hex(), c, c, raw[3].hex(), d, d, whole, whole]
-        values += [data.hex(" ").upper(), digits, digits, npdu.hex(" ").upper(), below]
+        values += [shown, digits, digits, shown[3 : len(shown) - 3 * last], below]
         if checked:
             number = str(int.from_bytes(data[-CRC_SIZE:], "big"))
             values += [data[-CRC_SIZE:].hex(), number, number]
