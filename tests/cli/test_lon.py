@@ -304,7 +304,7 @@ def test_a_state_file_that_is_none_is_refused(content: str, tmp_path: Path, caps
     with pytest.raises(SystemExit) as ended:
         run(["lon", "node", "--state", str(broken), "--bind", "127.0.0.1:0"])
     assert ended.value.code == 1
-    assert "no state of a node" in capsys.readouterr().err
+    assert "no state of a node" in " ".join(capsys.readouterr().err.split())
     assert broken.read_text() == content
 
 
@@ -388,7 +388,7 @@ def decoded(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) 
         status = int(end.code or 0)
     told = capsys.readouterr()
     assert status == code, told.err
-    return json.loads(told.out) if told.out else told.err
+    return json.loads(told.out) if told.out else " ".join(told.err.split())
 
 
 def test_decode_gives_rows_of_the_known_contract(capsys: pytest.CaptureFixture[str]) -> None:
@@ -495,7 +495,7 @@ def test_wrong_use_is_told_before_anything_is_sent(
         run(["lon", *arguments])
     told = capsys.readouterr()
     assert ended.value.code == 2, told.err
-    assert says in told.err.replace("\n", " ")
+    assert says in " ".join(told.err.split())
     assert told.out == ""
 
 
