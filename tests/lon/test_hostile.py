@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.lon.address import Group, SubnetNode, UniqueNodeId
-from osgp.lon.events import MessageReceived, ResponseReceived, TransactionCompleted
+from osgp.lon.events import MessageReceived, ResponseReceived, TransactionCompleted, TransactionFailed
 from osgp.lon.ltep import Ltep, Service, TargetType
 from osgp.lon.proxy import Hop
 from osgp.lon.timers import LONG_S, RECEIVE_S, TRANSMIT_S
@@ -109,6 +109,24 @@ def test_a_late_answer_to_one_chain_is_none_to_the_next() -> None:
     line.say(late)
     line.settle(5.0)
     assert responses == [(0, b"\x3b\x01"), (1, b"\x3b\x02")]
+
+
+def test_a_late_answer_in_one_mode_is_none_in_the_other() -> None:
+    """Enhanced mode has counters of its own, so that the same number may follow at once."""
+    line = Line(*street(3))
+    sender, one, other = line.nodes
+    events: list[Any] = []
+    line.hear = lambda place, event: events.append(event) if place == 0 else None
+    line.cut.add((0, 2))
+    sender.send(UniqueNodeId(one.configuration.unique_node_id), b"\x3a\x01", 0.0, Options(enhanced=True))
+    line.settle(5.0)
+    late = line.spoken[-1].frame
+    assert [type(event) for event in events] == [TransactionCompleted]
+    handle = sender.send(UniqueNodeId(other.configuration.unique_node_id), b"\x3a\x02", line.now, Options(retry=0))
+    line.flush()
+    line.say(late)
+    line.settle(5.0)
+    assert [event for event in events if event.handle == handle] == [TransactionFailed(handle, "no answer", 1)]
 
 
 # ---- lists that would amplify --------------------------------------------------------------------------------------

@@ -416,12 +416,15 @@ class Transport:
         """The transaction in progress that a packet answers or challenges, by who sent it."""
         header, npdu, _ = packet
         priority = header >= _PRIORITY
+        version = npdu.control >> 6  # both have numbers of their own, which may be the same
         source_node = npdu.source_node & 0x7F
         found = self._exact.get((priority, number, npdu.domain, npdu.source_subnet, source_node))
         if found is not None:
-            return found if npdu.group is None else None
+            return found if npdu.group is None and found.version == version else None
         found = self._general.get((priority, number))
-        if found is None or (found.domain != npdu.domain and not isinstance(found.destination, UniqueNodeId)):
+        if found is None or found.version != version:
+            return None
+        if found.domain != npdu.domain and not isinstance(found.destination, UniqueNodeId):
             return None
         destination = found.destination
         if isinstance(destination, Group):
