@@ -31,7 +31,7 @@ from osgp.analyse.lon import (
 from osgp.lon.apdu import NvHeader, NvMessage
 from osgp.lon.authpdu import AuthPdu
 from osgp.lon.cnip import HEADER_SIZE, CnIpHeader, CnIpPacket, lpdu_in
-from osgp.lon.crc import CRC_SIZE, has_crc
+from osgp.lon.crc import CRC_SIZE, has_crc, with_crc
 from osgp.lon.lpdu import Lpdu, LpduWithCrc
 from osgp.lon.npdu import Npdu, PduType
 from osgp.lon.redact import redacted_apdu
@@ -177,6 +177,11 @@ def _sound(datagram: bytes, crc: bool | None) -> str | None:
             text = form.explain_json(pdu, end - len(pdu), {"apdu": text} if text else None)
     except (DecodeError, _Unsound):
         return None
+    except _Secret as secret:  # told of the frame that nobody can take a key from
+        lpdu = data[: -CRC_SIZE if checked else len(data)]
+        (hidden,) = secret.args
+        lpdu = lpdu[: len(lpdu) - len(hidden)] + hidden
+        return _sound(datagram[:HEADER_SIZE] + (with_crc(lpdu) if checked else lpdu), crc)
     text = shape(datagram, _NPDU.explain_json(npdu_raw, _NPDU_AT, {"pdu": text}))
     return with_error(text, error) if error else text
 
@@ -185,10 +190,17 @@ class _Unsound(Exception):
     """Not for the short way."""
 
 
+class _Secret(Exception):
+    """The message holds a key; the argument is the message without it."""
+
+
 def _message(apdu: bytes, end: int, response: bool) -> tuple[str, str]:
-    """The text of an APDU that ends there, and what is wrong with it. Raises _Unsound for none, and for one with a key."""
-    if not apdu or redacted_apdu(apdu, response) != apdu:
+    """The text of an APDU that ends there, and what is wrong with it. Raises _Unsound for none, _Secret for one with a key."""
+    if not apdu:
         raise _Unsound
+    shown = redacted_apdu(apdu, response)
+    if shown != apdu:
+        raise _Secret(shown)
     start = end - len(apdu)
     if apdu[0] >= _VARIABLE:
         told = _variable(apdu, start)

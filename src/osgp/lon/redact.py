@@ -47,6 +47,13 @@ _RESPONSES: dict[bytes, slice] = {
 }
 
 
+_HIDING = tuple(
+    frozenset((*(head[0] for head in heads), *more))
+    for heads, more in ((_REQUESTS, (PROXY, _ROUTER_ESCAPE)), (_RESPONSES, ()))
+)
+"""First bytes of the messages that may hold a key: requests, responses."""
+
+
 def _mask(out: bytearray, start: int, stop: int) -> None:
     stop = min(stop, len(out))
     if start < stop:
@@ -97,6 +104,8 @@ def _mask_apdu(out: bytearray, pos: int, response: bool) -> None:
 
 def redacted_apdu(apdu: bytes, response: bool) -> bytes:
     """The APDU without keys, of the same length. ``response``: it is the response to a request, which its code does not say."""
+    if not apdu or apdu[0] not in _HIDING[response]:
+        return bytes(apdu)
     out = bytearray(apdu)
     _mask_apdu(out, 0, response)
     return bytes(out)
