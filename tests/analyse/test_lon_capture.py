@@ -132,3 +132,15 @@ def test_lines_are_numbered_hide_keys_and_tell_what_is_no_frame(tmp_path: Path) 
     assert KEY.hex() not in "".join(lines).lower()
     raw = with_crc(SECRET["update key"][0])
     assert KEY.hex() not in frame_text(dissect_frame(raw)).lower()
+
+
+def test_several_processes_say_the_same_in_the_same_order(mixed: Path, tmp_path: Path) -> None:
+    alone = list(explain_capture(mixed))
+    assert list(explain_capture(mixed, processes=2)) == alone
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(mixed.read_bytes()[:-4])
+    told = []
+    with pytest.raises(Truncated):
+        for text in explain_capture(cut, processes=2):
+            told.append(text)
+    assert told == alone[:-1], "what is before the damage is told first"
