@@ -139,8 +139,7 @@ def test_several_processes_say_the_same_in_the_same_order(mixed: Path, tmp_path:
     assert list(explain_capture(mixed, processes=2)) == alone
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(mixed.read_bytes()[:-4])
-    told = []
+    told: list[str] = []
     with pytest.raises(Truncated):
-        for text in explain_capture(cut, processes=2):
-            told.append(text)
+        told.extend(explain_capture(cut, processes=2))
     assert told == alone[:-1], "what is before the damage is told first"
