@@ -22,7 +22,7 @@ from osgp.node.stack import Stack
 from osgp.wire.errors import DecodeError
 from tests.lon.forging import forged_ltep
 from tests.lon.line import Line
-from tests.lon.talk import group_entry, node
+from tests.lon.talk import configuration, group_entry, node
 
 
 def street(count: int, **more: Any) -> list[Stack]:
@@ -305,3 +305,93 @@ def test_slow_messages_around_faster_ones() -> None:
     said = attack(line, apdu, (1, 50))
     assert said <= runs(apdu) * asked_for(apdu, 4) + 2
     assert runs(apdu) == 13
+
+
+# ---- forged senders and answers ------------------------------------------------------------------------------------
+def frame_of(source: str, destination: str, pdu: str, kind: int = 0) -> bytes:
+    """A legacy frame in domain 49 from hex parts; a source node without bit 7 makes it the answer of a group's member."""
+    return bytes.fromhex(f"00{kind << 4 | 9:02x}{source}{destination}49{pdu}")
+
+
+@pytest.mark.parametrize(
+    ("request_", "forgery"),
+    [
+        (False, frame_of("0194", "018a", "20", 1)),
+        (True, frame_of("0194", "018a", "20", 0)),
+        (True, frame_of("0194", "018a", "21ee", 1)),
+        (True, frame_of("019e", "018a", "20ee", 1)),
+        (True, frame_of("0114", "018a0501", "20ee", 1)),
+        (False, frame_of("0114", "018a0501", "20", 0)),
+        (False, b"\x80" + frame_of("0194", "018a", "20", 0)[1:]),
+        (False, bytes.fromhex("00890194018a492000")),
+    ],
+    ids=[
+        "response to no request",
+        "acknowledgement of a request",
+        "another number",
+        "another node",
+        "a member's response to no group",
+        "a member's acknowledgement to no group",
+        "another priority",
+        "another mode",
+    ],
+)
+def test_what_looks_like_an_answer_and_is_none(request_: bool, forgery: bytes) -> None:
+    sender = node(1, 10)
+    destination, options = SubnetNode(1, 20), Options(retry=0)
+    start = sender.request if request_ else sender.send
+    handle = start(destination, b"\x3a\x01", 0.0, options)
+    sender.outgoing(0.0)
+    sender.receive_frame(forgery, 0.1)
+    assert not [event for event in sender.events() if hasattr(event, "handle")]
+    assert sender.configuration.statistics.late_acknowledgements == 1
+    sender.wake(1.0)
+    assert list(sender.events()) == [TransactionFailed(handle, "no answer", 1)]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["0114018a0501"] * 3,
+        ["0114018a0501", "0115018a0546", "0116018a0547"],
+        ["0114018a0601", "0115018a0602"],
+        ["0194018a", "0195018a"],
+    ],
+    ids=["one member again and again", "members beyond 63", "of another group", "of no group"],
+)
+def test_a_group_is_complete_only_when_each_member_has_answered(answers: list[str]) -> None:
+    sender = node(1, 10, group_entry(5, 0, 3))
+    sender.send(Group(5, 3), b"\x3a\x01", 0.0, Options(retry=0))
+    for raw in answers:
+        sender.receive_frame(bytes.fromhex(f"0009{raw}4920"), 0.1)
+    assert not sender.events()
+    sender.wake(1.0)
+    (event,) = sender.events()
+    assert isinstance(event, TransactionFailed)
+
+
+def test_a_message_in_the_form_of_a_members_answer_is_answered_once() -> None:
+    """Nobody sends so; it is for this node all the same, and its answer goes to the one who says to be its sender."""
+    receiver = node(1, 20)
+    receiver.receive_frame(bytes.fromhex("0109010a01940501 49 03 3a01"), 0.0)
+    assert [packet.lpdu().hex() for packet in receiver.outgoing(0.0)] == ["00090194018a4923"]
+
+
+def test_a_forged_source_gets_one_answer_for_one_frame() -> None:
+    """Whoever is named as the source of a chain is told its end, once: nothing is gained by naming a victim."""
+    line = hostile_line(4)
+    line.say(bytes.fromhex("0119 01 8a 01 94 49 03 4d00ec39 28 51"))
+    line.settle(60.0)
+    to_victim = [each.frame for each in line.spoken if each.frame[4:6] == bytes.fromhex("018a")]
+    assert len(to_victim) == 1
+
+
+def test_after_a_reset_too_nothing_with_a_number_is_sent_for_a_while() -> None:
+    sender = Stack(configuration(1, 10), now=0.0)
+    sender.wake(2.0)
+    sender.reset(10.0)
+    sender.send(SubnetNode(1, 20), b"\x3a", 10.0)
+    assert not sender.outgoing(10.0)
+    assert sender.deadline() == 12.0
+    sender.wake(12.0)
+    assert len(sender.outgoing(12.0)) == 1
