@@ -26,6 +26,7 @@ app.command("osgp.cli.grid:app", name="grid")
 app.command("osgp.cli.keys:app", name="keys")
 app.command("osgp.cli.lon:app", name="lon")
 app.command("osgp.cli.meter:app", name="meter")
+app.command("osgp.cli.phy:app", name="phy")
 app.command("osgp.cli.serve:serve", name="serve")
 app.command("osgp.cli.tables:app", name="tables")
 
