@@ -17,6 +17,7 @@ from osgp.lon.nm import UpdateKey
 from osgp.plc.frame import line_bits
 from osgp.plc.modulate import modulate
 from osgp.plc.params import C_BAND, OSGP, PROVENANCE, PhyProfile
+from osgp.ports.resample import Resampler
 from osgp.ports.samples import open_samples
 from tests.analyse.test_lon import session
 from tests.cli.test_contract import status
@@ -140,6 +141,107 @@ def test_a_key_in_a_packet_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFi
     sent = document["packets"][0]
     carried = read(place)[sent["start_sample"] : sent["start_sample"] + sent["samples"]]
     np.testing.assert_allclose(carried, modulate(frame), atol=1e-5)  # the line carries what was given
+
+
+# ---- plot --------------------------------------------------------------------------------------------------------------
+def recording(place: Path, *options: str) -> Path:
+    assert (
+        status("phy", "mod", LPDU, OTHER, "-o", str(place), "--scenario", "Q", "--ec-n0", "14", *options, "--json") == 0
+    )
+    return place
+
+
+def test_a_packet_is_drawn_with_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = recording(tmp_path / "a.sigmf-meta", "--ppm", "-90")
+    capsys.readouterr()
+    document = told(capsys, "plot", str(place), "-o", str(tmp_path / "a.svg"), "--packet", "2")
+    assert document["panels"] == ["waveform", "spectrum", "constellation", "eye"]
+    packet = document["packet"]
+    assert (packet["number"], packet["carrier"], packet["line_bit_errors"]) == (2, "secondary", 0)
+    assert packet["ec_n0_db"] == pytest.approx(14, abs=1.0)
+    assert packet["offset_ppm"] == pytest.approx(-90, abs=4)
+    assert packet["line_bits"] == OSGP.line_bits(len(LPDU) // 2)
+    picture = (tmp_path / "a.svg").read_text("utf-8")
+    for words in ("Constellation", "packet 2 of 2", "a.sigmf-meta"):
+        assert f"<!-- {words}" in picture or words in picture
+
+
+def test_samples_at_another_rate_are_drawn_where_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = recording(tmp_path / "a.sigmf-meta")
+    samples = Resampler(OSGP.sample_rate_hz, 500e3)
+    meta = json.loads(place.read_text("utf-8"))
+    with open_samples(place) as found:
+        resampled = np.concatenate([*(samples.push(block) for block in found.blocks()), samples.flush()])
+    place.with_suffix(".sigmf-data").write_bytes(resampled.astype("<f4").tobytes())
+    meta["global"]["core:sample_rate"] = 500e3
+    for note in meta["annotations"]:
+        note["core:sample_start"] = round(note["core:sample_start"] * 500e3 / OSGP.sample_rate_hz)
+    place.write_text(json.dumps(meta), "utf-8")
+    capsys.readouterr()
+    packet = told(capsys, "plot", str(place), "-o", str(tmp_path / "a.png"))["packet"]
+    assert packet["line_bit_errors"] == 0
+    assert packet["ec_n0_db"] == pytest.approx(14, abs=1.0)
+    assert packet["start_s"] == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_stretch_is_drawn_as_long_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = recording(tmp_path / "a.sigmf-meta")
+    capsys.readouterr()
+    options = ("--what", "waveform", "--from-s", "0.01", "--for-s", "0.03")
+    document = told(capsys, "plot", str(place), "-o", str(tmp_path / "a.png"), *options)
+    assert (document["from_s"], document["for_s"]) == (pytest.approx(0.01, abs=1e-5), pytest.approx(0.03, abs=1e-5))
+    assert document["panels"] == ["waveform"]
+    assert document["packet"] is None
+
+
+def test_without_a_packet_the_line_alone_is_drawn_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.random.default_rng(1).standard_normal(50_000).astype("<f4").tofile(tmp_path / "a.f32")
+    arguments = ("phy", "plot", str(tmp_path / "a.f32"), "--rate", "345000", "-o", str(tmp_path / "a.svg"))
+    assert status(*arguments) == 0
+    assert "no packet" in capsys.readouterr().err
+    assert (tmp_path / "a.svg").exists()
+    assert status(*arguments, "--what", "eye") == 1
+    assert status(*arguments, "--packet", "2") == 1
+
+
+def test_a_recording_that_ends_too_early_is_drawn_as_far_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.s16").write_bytes(bytes(20_001))
+    arguments = ("phy", "plot", str(tmp_path / "a.s16"), "-o", str(tmp_path / "a.png"), "--rate", "345000")
+    assert status(*arguments) == 0
+    assert "within sample 10000" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "a.s16").write_bytes(b"")
+    assert status(*arguments) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-o", "a.gif"), "no picture"),
+        (("-o", "a.svg", "--what", "waveform,ear"), "ear"),
+        (("-o", "a.svg", "--packet", "0"), "packet 0"),
+        (("-o", "a.svg", "--from-s", "-1"), "--from-s"),
+        (("-o", "a.svg", "--from-s", "nan"), "--from-s"),
+        (("-o", "a.svg", "--from-s", "99"), "ends after"),
+        (("-o", "a.svg", "--for-s", "61"), "--for-s"),
+        (("-o", "a.svg", "--rate", "48000"), "record at"),
+        (("-o", "a.svg", "--rate", "-5"), "above zero"),
+        (("-o", "a.svg", "--channel", "1"), "no channel 1"),
+        (("-o", "none/a.svg"), "none/a.svg"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_in_words(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    recording(tmp_path / "a.sigmf-meta")
+    capsys.readouterr()
+    assert status("phy", "plot", "a.sigmf-meta", *arguments) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
 
 
 # ---- profile -----------------------------------------------------------------------------------------------------------

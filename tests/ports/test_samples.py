@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osgp.ports import sample_forms
-from osgp.ports.resample import Resampler
+from osgp.ports.resample import Resampler, resampled
 from osgp.ports.sample_forms import sigmf_head
 from osgp.ports.samples import ENCODINGS, Annotation, create_samples, open_samples
 from osgp.wire.errors import BadValue, ConfigError, DecodeError, Error, Truncated, UnknownCode
@@ -405,3 +405,15 @@ def test_a_rate_that_is_none_is_refused() -> None:
     for bad in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ConfigError):
             Resampler(bad, RATE)
+
+
+def test_what_was_good_before_an_error_is_not_lost_by_another_rate() -> None:
+    def blocks() -> Iterator[np.ndarray]:
+        yield SIGNAL
+        raise Truncated("ends")
+
+    found: list[int] = []
+    with pytest.raises(Truncated):
+        for_each(resampled(blocks(), 500e3, RATE), found)
+    assert sum(found) == pytest.approx(5000 * RATE / 500e3, abs=1)
+    assert sum(len(block) for block in resampled([SIGNAL], 500e3, RATE)) == sum(found)

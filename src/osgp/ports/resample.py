@@ -9,15 +9,16 @@ whole number. Memory and delay are a filter's length.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from osgp.wire.errors import ConfigError
+from osgp.wire.errors import ConfigError, DecodeError
 
-__all__ = ["SAME_HZ", "Resampler"]
+__all__ = ["SAME_HZ", "Resampler", "resampled"]
 
 SAME_HZ = 0.5
 """Rates as close as this are the same: WAV files hold whole numbers, and a receiver follows 200 ppm."""
@@ -128,3 +129,15 @@ class Resampler:
             rest = stage.push(np.concatenate((rest, silence)), until=length)
             length /= stage.step
         return rest
+
+
+def resampled(blocks: Iterable[NDArray[Any]], from_hz: float, to_hz: float) -> Iterator[NDArray[np.float32]]:
+    """Blocks of samples at another rate, to the last sample; a DecodeError of the blocks comes behind what was good before it."""
+    resampler = Resampler(from_hz, to_hz)
+    try:
+        for block in blocks:
+            yield resampler.push(block)
+    except DecodeError:
+        yield resampler.flush()
+        raise
+    yield resampler.flush()
