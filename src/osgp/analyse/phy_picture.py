@@ -95,10 +95,11 @@ def draw_stretch(stretch: Stretch, path: str | Path, panels: Sequence[str] = PAN
 def _waveform(axes: Any, stretch: Stretch) -> None:
     begin, end = stretch.times_ms
     samples = stretch.samples
-    per_column = len(samples) // _COLUMNS
-    if per_column >= 2:
-        whole = samples[: per_column * _COLUMNS].reshape(_COLUMNS, per_column)
-        times = begin + (end - begin) * (np.arange(_COLUMNS) + 0.5) * per_column / len(samples)
+    per_column = -(-len(samples) // _COLUMNS)
+    if per_column > 2:
+        columns = -(-len(samples) // per_column)
+        whole = np.pad(samples, (0, columns * per_column - len(samples)), mode="edge").reshape(columns, per_column)
+        times = begin + (end - begin) * (np.arange(columns) + 0.5) * per_column / len(samples)
         axes.fill_between(times, whole.min(axis=1), whole.max(axis=1), color=_NOISE, lw=0.4, step="mid")
     else:
         axes.plot(np.linspace(begin, end, len(samples), endpoint=False), samples, color=_NOISE, lw=0.8)
