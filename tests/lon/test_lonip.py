@@ -215,12 +215,27 @@ def test_a_node_is_learnt_from_its_packets() -> None:
     assert lonip.write(REQUEST, 0.0)[1] == (("239.192.0.1", PORT),)
     lonip.read(bytes.fromhex("00110151"), ("10.73.1.20", PORT), 1.0)
     assert lonip.write(REQUEST, 1.0) == (bytes.fromhex("00110151"), (("10.73.1.20", PORT),))
-    lonip.read(bytes.fromhex("011101140151"), ("10.73.200.200", 40000), 2.0)
-    assert lonip.write(REQUEST, 2.0) == (bytes.fromhex("007101140151"), (("10.73.200.200", 40000),))
+    lonip.read(bytes.fromhex("011101140151"), ("10.73.200.200", PORT), 2.0)
+    assert lonip.write(REQUEST, 2.0) == (bytes.fromhex("007101140151"), (("10.73.200.200", PORT),))
+
+
+def test_with_multicast_all_listen_at_one_port_whatever_port_they_send_from() -> None:
+    # lon-stack-dx opens a socket for each datagram: it sends from any port, and hears at its own alone.
+    lonip = LonIp(AddressMap(port=3000), own=HOME)
+    for port in (40000, 40001):
+        assert lonip.read(bytes.fromhex("00110151"), ("10.73.1.20", port), 0.0) is not None
+        assert lonip.write(REQUEST, 0.0) == (bytes.fromhex("00110151"), (("10.73.1.20", 3000),))
+    assert len(lonip._opened) == 1, "a fresh port is no fresh sender"
+
+
+def test_without_multicast_a_node_is_reached_where_it_sends_from() -> None:
+    lonip = LonIp(own=HOME, multicast=False)
+    lonip.read(bytes.fromhex("011101140151"), ("10.73.200.200", 40000), 0.0)
+    assert lonip.write(REQUEST, 0.0) == (bytes.fromhex("007101140151"), (("10.73.200.200", 40000),))
 
 
 def test_a_node_that_moves_back_is_found_again() -> None:
-    lonip = LonIp(own=HOME)
+    lonip = LonIp(own=HOME, multicast=False)
     datagram = bytes.fromhex("0111011401490151")[:4] + b"\x01\x51"
     for port in (1, 2, 1):
         lonip.read(datagram, ("10.73.200.200", port), 0.0)
@@ -397,7 +412,7 @@ def test_versions_that_have_no_place_are_not_written(version: int) -> None:
 
 
 def test_remembered_headers_are_bounded() -> None:
-    lonip = LonIp(AddressMap(entries=50), own="10.73.1.20")
+    lonip = LonIp(AddressMap(entries=50), own="10.73.1.20", multicast=False)
     for number in range(17000):
         lonip.read(bytes.fromhex("0111010a0151"), (HOME, 1024 + number), 0.0)
     assert len(lonip._opened) == 16384

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -269,6 +270,30 @@ def test_real_multicast_reaches_who_joined(run: Run) -> None:
         await until(lambda: apdus() == heard)
         for port in (first, second, near):
             port.close()
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+def test_ports_that_are_bound_to_one_address_hear_multicasts_too(run: Run) -> None:
+    async def main() -> None:
+        number, echoes = free_port(), [Echo(), Echo()]
+        near, far = [
+            await LonIpPort.open(node(10 * each), f"127.0.0.{each}", number, multicast=True, on_event=echo)
+            for each, echo in zip((2, 3), echoes)
+        ]
+        echoes[1].port = far
+        near.machine.send(Broadcast(), b"\x05", 0.0, service=Service.UNACKD)  # type: ignore[attr-defined]
+        near.flush()
+        await until(lambda: [each.apdu for each in echoes[1].seen if isinstance(each, MessageReceived)] == [b"\x05"])
+        answer = await near.request(SubnetNode(1, 30), b"\x07")
+        assert (answer.apdu, answer.attempts) == (b"\x07", 1)
+        hearing = near._hearing
+        near.close()
+        far.close()
+        await near.wait_closed()
+        assert hearing is not None
+        assert hearing.is_closing()
 
     run(main)
 

@@ -243,7 +243,8 @@ class LonIp:
 
     ``own``: this node's IP address as peers see it ("" unknown: then the source is always carried). ``home``: gives the node's
     places, asked when a datagram's destination is the IP address alone and ``own`` says no place. ``multicast``: packets for
-    many go to multicast addresses; otherwise to each fixed endpoint of ``addresses`` in that domain or subnet. ``listeners``:
+    many go to multicast addresses, and every node is reached at the port of ``addresses``, whatever port it sends from (DX opens
+    a socket for each datagram); otherwise they go to each fixed endpoint of ``addresses`` in that domain or subnet. ``listeners``:
     endpoints that get those packets in any case.
     """
 
@@ -272,6 +273,8 @@ class LonIp:
         Raises Truncated (also when nothing is enclosed), UnknownCode (version, address format), BadValue (addresses that the IP
         addresses were to say, and do not).
         """
+        if self._multicast:
+            source = (source[0], self.addresses.port)
         for size in self._sizes.get(datagram[:_FIXED], ()):
             # A header ends where its own bytes say: one that begins as a known one does is that one.
             known = self._opened.get((source, datagram[:size]))

@@ -11,7 +11,7 @@ from osgp.lon.interests import Interests
 from osgp.lon.lonip import LonIp, announcement
 from osgp.lon.lonip_map import PORT, AddressMap, Endpoint, Place, derived_address, group_address, subnet_address
 from osgp.ports.udp import DatagramPort, DatagramTap, PacketMachine, bound_socket, on_socket
-from osgp.wire.errors import ConfigError
+from osgp.wire.errors import ConfigError, PortClosed
 
 __all__ = ["LonIpPort"]
 
@@ -35,6 +35,7 @@ class LonIpPort(DatagramPort):
         super().__init__(machine, carrier.write, on_event=on_event, tap=tap)
         self.carrier = carrier
         self._joined: set[str] = set()
+        self._hearing: asyncio.DatagramTransport | None = None
         self._following: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
 
@@ -59,8 +60,9 @@ class LonIpPort(DatagramPort):
         ``host``, ``port``: where to listen. ``own``: the IP address that peers see, where ``host`` is not that. ``peers``: nodes whose
         endpoints are known beforehand (else ``addresses``, a map of the caller's). ``multicast``: packets for many go to IP
         multicast addresses, and those of the machine's own domain, subnets and groups are joined (``machine.interests()``, where it
-        has that); without it they go to the peers and ``listeners`` one by one. ``announce_s``: seconds between announcements of an
-        IP address that does not follow from the node's place; 0 none. Raises ConfigError, PortClosed.
+        has that), and all nodes listen at the same port, whatever port they send from; without it packets for many go to the
+        peers and ``listeners`` one by one. ``announce_s``: seconds between announcements of an IP address that does not follow
+        from the node's place; 0 none. Raises ConfigError, PortClosed.
         """
         if peers is not None and addresses is not None:
             raise ConfigError("peers belong into the map of addresses, where one is given")
@@ -80,6 +82,8 @@ class LonIpPort(DatagramPort):
             found._prepare_multicast(made, own)
         await on_socket(found, made)
         if multicast:
+            if made.getsockname()[0] != "0.0.0.0":
+                await found._hear_multicasts(made.getsockname()[1])
             found._follow()
         if announce_s > 0:
             found._announce(announce_s)
@@ -95,6 +99,8 @@ class LonIpPort(DatagramPort):
         for timer in (self._following, self._announcing):
             if timer is not None:
                 timer.cancel()
+        if self._hearing is not None:
+            self._hearing.close()
         super().connection_lost(exc)
 
     def join(self, subnets: Iterable[int] = (), groups: Iterable[int] = ()) -> None:
@@ -109,7 +115,8 @@ class LonIpPort(DatagramPort):
             self._membership(address, socket.IP_ADD_MEMBERSHIP)
 
     def _membership(self, address: str, option: int) -> None:
-        made = None if self._transport is None else self._transport.get_extra_info("socket")
+        transport = self._hearing or self._transport
+        made = None if transport is None else transport.get_extra_info("socket")
         if made is None:
             return
         interface = socket.inet_aton(self.carrier.own or "0.0.0.0")
@@ -118,6 +125,19 @@ class LonIpPort(DatagramPort):
         except OSError as error:
             raise ConfigError(f"{self.name} cannot hear {address}: {error.strerror}") from error
         (self._joined.add if option == socket.IP_ADD_MEMBERSHIP else self._joined.discard)(address)
+
+    async def _hear_multicasts(self, port: int) -> None:
+        """Open a second socket: an operating system hands multicasts to none that is bound to one of its own addresses."""
+        try:
+            made = bound_socket("", port, shared=True)
+            self._hearing, _ = await self._loop.create_datagram_endpoint(lambda: _Hearing(self), sock=made)
+        except ConfigError:
+            self.close()
+            raise
+        except OSError as error:
+            made.close()
+            self.close()
+            raise PortClosed(f"{self.name} cannot hear multicasts: {error.strerror}") from error
 
     @staticmethod
     def _prepare_multicast(made: socket.socket, own: str) -> None:
@@ -147,6 +167,17 @@ class LonIpPort(DatagramPort):
             if derived_address(*place) != self.carrier.own:
                 self._send(announcement(place), now)
         self._announcing = self._loop.call_later(period_s, self._announce, period_s)
+
+
+class _Hearing(asyncio.DatagramProtocol):
+    """The socket of a port on which multicasts arrive."""
+
+    def __init__(self, port: LonIpPort) -> None:
+        self._port = port
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """A datagram came in."""
+        self._port.datagram_received(data, addr)
 
 
 def _interests(machine: PacketMachine) -> Interests:
