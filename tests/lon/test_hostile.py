@@ -395,3 +395,15 @@ def test_after_a_reset_too_nothing_with_a_number_is_sent_for_a_while() -> None:
     assert sender.deadline() == 12.0
     sender.wake(12.0)
     assert len(sender.outgoing(12.0)) == 1
+
+
+def test_after_a_reset_nobody_waits_for_room_among_destinations_that_were_forgotten() -> None:
+    sender = Stack(configuration(1, 10), now=0.0, destinations=1)
+    sender.wake(2.0)
+    sender.send(SubnetNode(1, 20), b"\x3a", 2.0, Options(retry=0))
+    sender.wake(3.0)
+    sender.send(SubnetNode(1, 30), b"\x3a", 3.0)
+    assert sender.deadline() == 27.0
+    sender.reset(5.0)
+    sender.send(SubnetNode(1, 30), b"\x3a", 5.0)
+    assert sender.deadline() == 7.0

@@ -599,3 +599,4 @@ class Transport:
             for transaction in list(table.values()):
                 self._end(transaction, False, now, reason)
         self._timers.clear()
+        self._retry_at = None
