@@ -315,6 +315,16 @@ def test_a_node_not_heard_for_long_is_unknown_again() -> None:
     assert len(lonip.addresses) == 0
 
 
+def test_how_long_nodes_are_remembered_may_change_at_any_time() -> None:
+    lonip = LonIp(AddressMap(age_s=0), own=HOME)
+    lonip.read(bytes.fromhex("00110151"), ("10.73.1.20", PORT), 0.0)
+    assert lonip.addresses.age_s == 0
+    assert lonip.write(REQUEST, 1e6)[1] == (("10.73.1.20", PORT),)
+    lonip.addresses.age_s = 60.0
+    assert lonip.addresses.age_s == 60
+    assert lonip.write(REQUEST, 1e6)[1] == (("239.192.0.1", PORT),)
+
+
 def test_the_map_has_room_for_so_many_and_keeps_who_speaks() -> None:
     addresses = AddressMap(entries=10)
     for number in range(200):

@@ -963,9 +963,9 @@ def test_what_is_announced_reaches_the_carrier() -> None:
     carrier = Carrier()
     management = server(address_map=carrier, ip_address=bytes((10, 73, 1, 20)))
     assert answer(management, "6015") == "2015"
-    assert answer(management, "601601" + "06" + "00" * 31) == "2016"
+    assert answer(management, "601601" + "60" + "00" * 31) == "2016"
     assert carrier.subnets == {1: True, 2: True}
-    assert answer(management, "601600" + "04" + "00" * 31) == "2016"
+    assert answer(management, "601600" + "20" + "00" * 31) == "2016"
     assert carrier.subnets == {1: True, 2: False}
     assert answer(management, "601602" + "00" * 32) == "0016"
     assert answer(management, "601601" + "00" * 32, domain=b"abcdef") == "0016"

@@ -298,6 +298,33 @@ def test_ports_that_are_bound_to_one_address_hear_multicasts_too(run: Run) -> No
     run(main)
 
 
+def test_management_over_lon_ip_knows_its_carrier(run: Run) -> None:
+    async def main() -> None:
+        stack = node(20)
+        stack.configuration.allow_management_writes = True
+        far = await LonIpPort.open(stack, HERE, 0)
+        peers = {(DOMAIN, 1, 20): far.endpoint}
+        async with await client(peers) as near:
+
+            async def asked(apdu: str) -> str:
+                return (await near.request(SubnetNode(1, 20), bytes.fromhex(apdu))).apdu.hex()
+
+            assert await asked("6019") == "20197f000001"
+            assert await asked("6018") == "20180000000000000e10"
+            assert await asked("601601" + "20" + "00" * 31) == "2016"
+            assert far.carrier.addresses.find((DOMAIN, 2, 5), 0.0) is not None, "10.73.2.5 follows from subnet 2"
+            assert await asked("6017" + "00000001" + "0000" + "0000003c") == "2017"
+            assert await asked("6018") == "2018000000010000003c"
+            assert far.carrier.addresses.age_s == 60
+            before = far.statistics.sent
+            await until(lambda: far.statistics.sent > before or far.statistics.unrouted > 0)
+            assert await asked("6017" + "00000000" + "0000" + "0000003c") == "2017"
+            assert far._announcing is None
+        far.close()
+
+    run(main)
+
+
 def test_a_port_follows_whom_its_machine_listens_to(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lonip_port, "_FOLLOW_S", 0.01)
 

@@ -258,7 +258,6 @@ class LonIp:
         listeners: Sequence[Endpoint] = (),
     ) -> None:
         self.addresses = AddressMap() if addresses is None else addresses
-        self._oldest_s = self.addresses.oldest_s
         self.own = own
         self._home = home
         self._multicast = multicast
@@ -330,7 +329,7 @@ class LonIp:
             prepared = self._prepare(packet, key, now)
         else:
             peer = prepared.peer
-            if peer is not None and (peer.gone or now - peer.heard > self._oldest_s):
+            if peer is not None and (peer.gone or now - peer.heard > self.addresses.oldest_s):
                 del self._prepared[key]
                 prepared = self._prepare(packet, key, now)
         pdu = npdu.pdu
@@ -436,13 +435,7 @@ class LonIp:
         if not pdu.startswith(_SUBNETS):
             return False
         announced = AnnounceSubnets.decode(pdu)
-        numbers = [
-            8 * place + number
-            for place, octet in enumerate(announced.subnets)
-            for number, digit in enumerate(f"{octet:08b}")
-            if digit == "1"
-        ]
-        self.addresses.announce_subnets(known.domain, numbers, bool(announced.set))
+        self.addresses.announce_subnets(known.domain, announced.numbers(), bool(announced.set))
         return True
 
     def _prepare(self, packet: Packet, key: tuple[Any, ...], now: float) -> _Prepared:

@@ -25,6 +25,7 @@ __all__ = [
     "derived_address",
     "domain_of",
     "group_address",
+    "ipv4_octets",
     "place_of",
     "subnet_address",
 ]
@@ -53,7 +54,7 @@ def _dotted(address: bytes) -> str:
     return ".".join(map(str, address))
 
 
-def _octets(ip: str) -> bytes | None:
+def ipv4_octets(ip: str) -> bytes | None:
     """The four bytes of an IPv4 address (also of one inside an IPv6 address), else None."""
     try:
         return IPv4Address(ip.removeprefix("::ffff:")).packed
@@ -74,7 +75,7 @@ def derived_address(domain: bytes, subnet: int, node: int) -> str | None:
 
 def domain_of(ip: str) -> bytes | None:
     """The domain that an IPv4 address says, always one: 192.168 the zero-length one, 10.d, else d1.d2 and 0. None for IPv6."""
-    octets = _octets(ip)
+    octets = ipv4_octets(ip)
     if octets is None:
         return None
     if octets[:2] == _ZERO_LENGTH:
@@ -84,7 +85,7 @@ def domain_of(ip: str) -> bytes | None:
 
 def place_of(ip: str) -> Place | None:
     """The place that an IPv4 address says; None for IPv6, and for addresses whose last byte is no node (0, 128 and more)."""
-    domain, octets = domain_of(ip), _octets(ip)
+    domain, octets = domain_of(ip), ipv4_octets(ip)
     if domain is None or octets is None or not 0 < octets[3] < 128:
         return None
     return domain, octets[2], octets[3]
@@ -142,12 +143,20 @@ class AddressMap:
         if entries < 1:
             raise ConfigError(f"a map of {entries} addresses holds none")
         self.entries = entries
-        self.age_s = age_s
         self.oldest_s = age_s or inf
         self.port = port
         self._fixed = {place: Peer(endpoint, False, inf, fixed=True) for place, endpoint in (fixed or {}).items()}
         self._learnt: OrderedDict[Place, Peer] = OrderedDict()
         self._derived: dict[bytes, set[int]] = {}
+
+    @property
+    def age_s(self) -> float:
+        """Seconds after which a node that was not heard counts as unknown again; 0 never."""
+        return 0.0 if self.oldest_s == inf else self.oldest_s
+
+    @age_s.setter
+    def age_s(self, seconds: float) -> None:
+        self.oldest_s = seconds or inf
 
     def __len__(self) -> int:
         return len(self._fixed) + len(self._learnt)

@@ -113,6 +113,11 @@ class Management:
         """Whether *respond to query* is on."""
         return self.node.selected
 
+    def on_carrier(self, addresses: Announcements, ip_address: bytes | None, announce_period_s: int) -> None:
+        """The node hangs on a LON/IP carrier: its map of addresses, our IP address if it is known, and how often we announce it."""
+        self.node.address_map, self.node.ip_address = addresses, ip_address
+        self.node.announce_period_s = announce_period_s
+
     def events(self) -> list[Event]:
         """What has happened since the last call."""
         pending, self.node.pending = self.node.pending, None

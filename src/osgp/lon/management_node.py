@@ -323,9 +323,8 @@ def _announce_subnets(node: Managed, indication: Indication, request: nm_expande
         return _NO_CARRIER
     if request.set > 1:
         return Refused(f"subnets are set (1) or cleared (0), not {request.set}")
-    marked = [number for number in range(256) if request.subnets[number // 8] >> number % 8 & 1]
     try:
-        node.address_map.announce_subnets(indication.domain, marked, bool(request.set))
+        node.address_map.announce_subnets(indication.domain, request.numbers(), bool(request.set))
     except DecodeError as error:
         return Refused(error.message)
     return DONE

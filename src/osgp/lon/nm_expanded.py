@@ -296,7 +296,13 @@ class AnnounceSubnets(_Expanded, status="unverified"):
     code: int = f.u8(default=0x60, values={0x60: "expanded"})
     subcommand: int = f.u8(default=0x16, values=_SUBCOMMANDS)
     set: int = f.u8(default=1, values={0: "clear", 1: "set"})
-    subnets: bytes = f.binary(32, default=bytes(32), doc="one bit for each subnet")
+    subnets: bytes = f.binary(
+        32, default=bytes(32), doc="one bit for each subnet, subnet 0 the highest of the first byte"
+    )
+
+    def numbers(self) -> list[int]:
+        """The subnets that are marked: in the order of open stack DX, as all of LON/IP here; EX begins with the lowest bit."""
+        return [number for number in range(8 * len(self.subnets)) if self.subnets[number // 8] << number % 8 & 0x80]
 
 
 class SetAnnounceTimes(_Expanded):

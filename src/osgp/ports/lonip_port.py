@@ -9,7 +9,18 @@ from typing import Any, Self
 
 from osgp.lon.interests import Interests
 from osgp.lon.lonip import LonIp, announcement
-from osgp.lon.lonip_map import PORT, AddressMap, Endpoint, Place, derived_address, group_address, subnet_address
+from osgp.lon.lonip_map import (
+    PORT,
+    AddressMap,
+    Endpoint,
+    Place,
+    derived_address,
+    group_address,
+    ipv4_octets,
+    subnet_address,
+)
+from osgp.lon.managed import Managed
+from osgp.lon.management import Management
 from osgp.ports.udp import DatagramPort, DatagramTap, PacketMachine, bound_socket, on_socket
 from osgp.wire.errors import ConfigError, PortClosed
 
@@ -38,6 +49,7 @@ class LonIpPort(DatagramPort):
         self._hearing: asyncio.DatagramTransport | None = None
         self._following: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
+        self._managed: Managed | None = None
 
     @classmethod
     async def open(
@@ -85,14 +97,26 @@ class LonIpPort(DatagramPort):
             if made.getsockname()[0] != "0.0.0.0":
                 await found._hear_multicasts(made.getsockname()[1])
             found._follow()
+        management = getattr(machine, "management", None)
+        if isinstance(management, Management):
+            management.on_carrier(carrier.addresses, ipv4_octets(own), round(announce_s))
+            found._managed = management.node
         if announce_s > 0:
             found._announce(announce_s)
         return found
 
     def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
         packet = self.carrier.read(datagram, source, now)
-        if packet is not None:
+        if packet is None:
+            return
+        managed = self._managed
+        if managed is None:
             self.machine.receive(packet, now)
+            return
+        period_s = managed.announce_period_s
+        self.machine.receive(packet, now)
+        if managed.announce_period_s != period_s:
+            self._announce_every(managed.announce_period_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
@@ -159,6 +183,14 @@ class LonIpPort(DatagramPort):
         except ConfigError as error:
             self.report(error)
         self._following = self._loop.call_later(_FOLLOW_S, self._follow)
+
+    def _announce_every(self, period_s: float) -> None:
+        """Network management wants our IP address announced every so many seconds; 0 not at all."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+            self._announcing = None
+        if period_s > 0:
+            self._announcing = self._loop.call_later(period_s, self._announce, period_s)
 
     def _announce(self, period_s: float) -> None:
         """Tell each domain our IP address, where it does not follow from our place; now and from time to time."""
