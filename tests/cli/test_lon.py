@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,9 +19,12 @@ from typing import Any
 import pytest
 
 from osgp.cli.app import run
+from osgp.cli.lon.node_state import load_node
 from osgp.lon.cnip import data_packet
 from osgp.lon.crc import with_crc
+from osgp.lon.entries import ConfigurationBlock
 from osgp.ports.capture import CaptureWriter
+from osgp.wire.errors import StoreError
 
 OSGP = [sys.executable, "-c", "from osgp.cli.main import main; main()"]
 KEY = "a5c30f1e2d78"
@@ -295,8 +299,84 @@ def test_a_fresh_node_is_commissioned_and_stays_so_over_a_crash(street: Street) 
     assert all(KEY.upper() not in json.dumps(each.events).upper() for each in street.nodes)
 
 
+def test_a_node_that_cannot_keep_its_tables_does_not_say_that_they_are_changed(street: Street) -> None:
+    place = street.place / "gone"
+    place.mkdir()
+    options = ("--unique-node-id", "0700000000B2", "--state", str(place / "node.json"))
+    node = street.node("--bind", "127.0.0.1:0", *options)
+    street.peers = [port_of(node)]
+    shutil.rmtree(place)
+    assert "no answer" in street.lon("commission", "0700000000B2", "1/40", code=3)
+    assert node.process.wait(LIMIT_S) == 1
+    node._reader.join(LIMIT_S)
+    assert any("cannot be written" in each.get("text", "") for each in node.events)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device without room")
+def test_a_capture_without_room_ends_and_the_node_goes_on(street: Street) -> None:
+    full = street.place / "full.pcap"
+    full.symlink_to("/dev/full")
+    node = street.node("--bind", "127.0.0.1:0", "--domain", "49", "--address", "1/21", "--capture", str(full))
+    street.peers = [f"1/21={port_of(node)}"]
+    for _ in range(2):
+        assert street.lon("query-status", "1/21")["answers"][0]["state"] == "configured"
+    assert street.lon("query-status", "1/21", "--capture", str(full))["answers"]
+    node.end()
+    notes = [each["text"] for each in node.events if "capture ends here" in each.get("text", "")]
+    assert len(notes) == 1
+
+
+def state_file(**changes: Any) -> dict[str, Any]:
+    """What a node of place 1/22 keeps, and what is changed in it."""
+    flags = {"LENGTH": 1, "AUTH_TYPE": 0, "DHCP": 0, "LS_MODE": 0, "INVALID": 0}
+    entry = {"ID": "490000000000", "SUBNET": 1, "NODE": {"NODE": 22, "NOT_CLONE": 1}, "FLAGS": flags, "KEY": "00" * 6}
+    content: dict[str, Any] = {
+        "format": "osgp-lon-node",
+        "version": 1,
+        "unique_node_id": "0700000000b2",
+        "program_id": "4f5347504e4f4445",
+        "state": 4,
+        "soft_offline": False,
+        "domains": [entry, {**entry, "FLAGS": {**flags, "INVALID": 1}}],
+        "addresses": [None] * 15,
+        "block": ConfigurationBlock().to_json(),
+    }
+    for name, value in changes.items():
+        (entry if name in entry else flags if name in flags else content)[name] = value
+    return content
+
+
+def test_a_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(state_file()))
+    loaded = load_node(kept)
+    assert loaded is not None
+    assert str(loaded) == "Configuration(0700000000B2, Membership(0, domain=49, 1/22))"
+
+
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"format": "other", "version": 1}', '{"format": "osgp-lon-node", "version": 1}']
+    "changes",
+    [
+        {"domains": []},
+        {"addresses": [None] * 3},
+        {"state": 99},
+        {"LENGTH": 5},
+        {"SUBNET": 999},
+        {"KEY": "01"},
+        {"unique_node_id": "07"},
+    ],
+)
+def test_a_state_file_that_no_node_could_have_written_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps(state_file(**changes)))
+    with pytest.raises(StoreError, match="no state of a node"):
+        load_node(broken)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "[" * 100_000, '{"format": "other", "version": 1}', '{"format": "osgp-lon-node", "version": 1}'],
+    ids=range(5),
 )
 def test_a_state_file_that_is_none_is_refused(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.json"
@@ -472,7 +552,13 @@ def test_a_capture_without_a_control_network_says_where_it_was_looked_for(street
         (("query-status", "1/20", "--domain", "4"), "no domain"),
         (("query-status", "1/20", "--address", "0/5"), "no subnet/node"),
         (("query-status", "1/20", "--timeout", "0"), "--timeout"),
+        (("query-status", "1/20", "--timeout", "nan"), "--timeout"),
+        (("query-status", "1/20", "--timeout", "inf"), "--timeout"),
         (("query-status", "1/20", "--bind", "127.0.0.1:x"), "no UDP port"),
+        (("query-status", "1/20", "--bind", "127.0.0.1:²"), "no UDP port"),
+        (("discover", "--listen", "nan"), "--listen"),
+        (("monitor", "--seconds", "inf"), "--seconds"),
+        (("node", "--quiet-time", "-1"), "--quiet-time"),
         (("query-status", "1/20", "--peer", "group 5=127.0.0.1:1"), "no subnet/node"),
         (("query-status", "1/20", "--key", "env:NO_SUCH_KEY_HERE"), "NO_SUCH_KEY_HERE"),
         (("commission", "1/20", "1/30"), "no unique node ID"),

@@ -28,7 +28,7 @@ from osgp.lon.redact import redacted
 from osgp.ports import pcap
 from osgp.ports.datagram import FAULTS, Datagram, Endpoint, Fault, LinkType, datagram_in, ethernet
 from osgp.ports.pcap import CaptureFrame, Source, frames_of
-from osgp.wire.errors import BadCrc, ConfigError, DecodeError, Truncated, UnknownCode
+from osgp.wire.errors import BadCrc, ConfigError, DecodeError, StoreError, Truncated, UnknownCode
 
 __all__ = [
     "CaptureFrame",
@@ -237,7 +237,7 @@ class CaptureWriter:
     by 2A bytes (``osgp.lon.redact``, which also says what cannot be recognised).
 
     A pcap file holds either bare frames or datagrams, a pcapng file both. Usable with ``with``. Raises ConfigError for a path that
-    cannot be written and for a suffix that names no form.
+    cannot be written and for a suffix that names no form, StoreError where it can be written no further (no space left).
     """
 
     def __init__(
@@ -264,8 +264,10 @@ class CaptureWriter:
         self._sequence = 0
         self._stream = _open(target, "wb") if isinstance(target, (Path, str)) else target
         self._owned = named
+        self._name = str(target) if named else "the capture"
         writer = pcap.PcapngForm if form == "pcapng" else pcap.PcapForm
-        self._form = writer(self._stream, order, self._bare if carrier == "lpdu" else LinkType.ETHERNET)
+        with self._stored():
+            self._form = writer(self._stream, order, self._bare if carrier == "lpdu" else LinkType.ETHERNET)
 
     def write_lpdu(
         self,
@@ -303,18 +305,28 @@ class CaptureWriter:
         self._write(_nanoseconds(time_s, time_ns), ethernet(source, destination, payload), LinkType.ETHERNET)
 
     def _write(self, time_ns: int, data: bytes, link_type: LinkType) -> None:
-        self._form.write(time_ns, data, link_type)
+        with self._stored():
+            self._form.write(time_ns, data, link_type)
+
+    @contextmanager
+    def _stored(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"cannot write {self._name} any further: {error.strerror or error}") from error
 
     def flush(self) -> None:
         """Let readers see what was written."""
-        self._stream.flush()
+        with self._stored():
+            self._stream.flush()
 
     def close(self) -> None:
         """Finish the file; a stream that was handed in stays open."""
-        if self._owned:
-            self._stream.close()
-        else:
-            self._stream.flush()
+        with self._stored():
+            if self._owned:
+                self._stream.close()
+            else:
+                self._stream.flush()
 
     def __enter__(self) -> Self:
         return self

@@ -150,7 +150,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             return
         self.statistics.received += 1
         if self._tap is not None:
-            self._tap(now, "in", data, addr)
+            self._show(now, "in", data, addr)
         try:
             self._received(data, addr, now)
         except Error as error:
@@ -327,11 +327,19 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         leaving = self._turn.leaving
         for endpoint in endpoints:
             if self._tap is not None:
-                self._tap(now, "out", datagram, endpoint)
+                self._show(now, "out", datagram, endpoint)
             if leaving is None:
                 self.leave(datagram, endpoint)
             else:
                 leaving.append((self, datagram, endpoint))
+
+    def _show(self, now: float, direction: Literal["in", "out"], datagram: bytes, peer: Endpoint) -> None:
+        """Let the tap see a datagram; what goes wrong there does not keep the machine from it."""
+        if self._tap is not None:
+            try:
+                self._tap(now, direction, datagram, peer)
+            except Exception as error:
+                self.report(error)
 
     def leave(self, datagram: bytes, endpoint: Endpoint) -> None:
         """Send a datagram now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import os
 import secrets
 import socket
@@ -35,7 +36,7 @@ from osgp.lon.proxy import Hop
 from osgp.lon.transport import Options
 from osgp.node.stack import ChainOptions, Stack
 from osgp.ports.vault import resolve_key
-from osgp.wire.errors import ConfigError, LinkError, NoAnswer
+from osgp.wire.errors import ConfigError, LinkError, NoAnswer, StoreError
 
 __all__ = [
     "ANYWHERE",
@@ -46,6 +47,7 @@ __all__ = [
     "Reach",
     "Recorder",
     "attached",
+    "check_seconds",
     "key_of",
     "open_port",
     "read_place",
@@ -195,6 +197,12 @@ class Attached:
         return NoAnswer(f"no answer from {target}: {error.message}", attempts=error.attempts, hint=hint)
 
 
+def check_seconds(name: str, value: float) -> None:
+    """Raises ConfigError for a time that is less than 0, without end, or no number."""
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"{name} is a time in seconds, 0 or more, not {value:g}")
+
+
 def read_place(text: str) -> SubnetNode:
     """A subnet/node. Raises ConfigError."""
     found = parse_destination(text)
@@ -216,7 +224,7 @@ async def _endpoint(text: str, default_port: int) -> Endpoint:
         port = rest.removeprefix(":") or port
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    if not port.isdigit() or not 0 <= int(port) <= 0xFFFF:
+    if not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 0xFFFF:
         raise ConfigError(f"{text!r} is no endpoint: {port!r} is no UDP port", hint="HOST:PORT, such as 192.0.2.7:2541")
     host = host or "0.0.0.0"
     with suppress(ValueError):
@@ -283,7 +291,7 @@ class Recorder:
     """Writes the datagrams of a port to a capture file, keys masked.
 
     Where neither end has the carrier's own UDP port, ours is written as if it had: readers know the carrier by that, and so
-    does what masks the keys.
+    does what masks the keys. Where the file can be written no further that is said once, and the node goes on without it.
     """
 
     def __init__(self, path: Path, carrier: str) -> None:
@@ -295,24 +303,39 @@ class Recorder:
         self._standard = _PORTS[carrier]
         self._known = CNIP_PORTS if carrier == "cnip" else {self._standard}
         self.own: Endpoint = ("0.0.0.0", 0)
+        self._lost = False
 
     def __call__(self, now: float, direction: Literal["in", "out"], datagram: bytes, peer: Endpoint) -> None:
         """A datagram passed."""
+        if self._lost:
+            return
         port = self.own[1] if {self.own[1], peer[1]} & self._known else self._standard
         ours, theirs = self._place(self.own[0], port), self._place(peer[0], peer[1])
         source, destination = (theirs, ours) if direction == "in" else (ours, theirs)
-        self._writer.write_datagram(source, destination, datagram, time_ns=time.time_ns())
-        self._writer.flush()
+        try:
+            self._writer.write_datagram(source, destination, datagram, time_ns=time.time_ns())
+            self._writer.flush()
+        except StoreError as error:
+            self._lose(error)
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        except StoreError as error:
+            self._lose(error)
+
+    def _lose(self, error: StoreError) -> None:
+        if not self._lost:
+            self._lost = True
+            stderr.print(f"note: {error.message}; the capture ends here", markup=False)
 
 
 def attached(line: Line, work: Callable[[Attached], Awaitable[T]]) -> T:
     """Be a node of the network, do the work, leave. Our errors pass through."""
     domain, place = parse_domain(line.domain), read_place(line.address)
-    if line.timeout <= 0 or line.retries < 0:
+    check_seconds("--timeout", line.timeout)
+    if line.timeout == 0 or line.retries < 0:
         raise ConfigError("--timeout must be more than 0, --retries not less")
     entry = domain_entry(domain, place.subnet, place.node, key_of(line.key))
     configuration = Configuration(secrets.token_bytes(6), domains=[entry, DomainEntry()], state=NodeState.CONFIGURED)

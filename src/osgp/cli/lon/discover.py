@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from osgp.cli.lon.attached import ANYWHERE, Attached, Line, attached
+from osgp.cli.lon.attached import ANYWHERE, Attached, Line, attached, check_seconds
 from osgp.cli.lon.queries import MANY, read_answer, status_fields
 from osgp.cli.output import print_json, print_table, stderr
 from osgp.lon.address import Broadcast, UniqueNodeId
@@ -38,6 +38,7 @@ def discover(
     A commissioned node is found in its own domain only (--domain); each that was found is told to keep silent, so that
     the next round hears the others.
     """
+    check_seconds("--listen", listen)
     rows = attached(line, lambda node: _search(node, what, listen))
     if json:
         print_json({"domain": line.domain, "nodes": rows})

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from osgp.analyse.lon_observer import LonObserver, LonRow
-from osgp.cli.lon.attached import HERE, Reach, Recorder, open_port, read_place
+from osgp.cli.lon.attached import HERE, Reach, Recorder, check_seconds, open_port, read_place
 from osgp.cli.lon.decoding import row_document
 from osgp.cli.lon.rows import Crc, crc_rule, is_capture, lon_rows
 from osgp.cli.output import console, plain, stderr
@@ -54,8 +54,9 @@ def monitor(
     source
         a capture file or - for stdin, read to its end; without it the UDP port of --bind is listened to
     """
-    if count < 0 or seconds < 0:
-        raise ConfigError("--count and --seconds are not less than 0")
+    check_seconds("--seconds", seconds)
+    if count < 0:
+        raise ConfigError("--count is not less than 0")
     keep: list[dict[str, Any]] = []
     first: list[float] = []
 

@@ -8,13 +8,14 @@ import secrets
 import signal
 import string
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.text import Text
 
-from osgp.cli.lon.attached import HERE, Reach, Recorder, key_of, open_port, read_place
+from osgp.cli.lon.attached import HERE, Reach, Recorder, check_seconds, key_of, open_port, read_place
 from osgp.cli.lon.node_state import load_node, save_node
 from osgp.cli.output import console, print_json, stderr
 from osgp.lon.address import parse_domain
@@ -24,7 +25,7 @@ from osgp.lon.events import Dropped, MessageReceived
 from osgp.lon.packet import Packet
 from osgp.lon.transport import QUIET_S
 from osgp.node.stack import Stack
-from osgp.wire.errors import ConfigError
+from osgp.wire.errors import ConfigError, StoreError
 
 __all__ = ["node"]
 
@@ -62,6 +63,7 @@ def node(
     With --address it is commissioned from the start, with --domain and --key as given; else it waits for `osgp lon
     commission`. What --state keeps goes before these options.
     """
+    check_seconds("--quiet-time", quiet_time)
     configuration = load_node(state) if state is not None else None
     if configuration is None:
         configuration = _fresh(unique_node_id, program_id, address, key, line.domain)
@@ -109,18 +111,29 @@ def _program(text: str) -> bytes:
 
 
 class _Node(Stack):
-    """A node whose tables are on disk before it says that they are changed."""
+    """A node whose tables are on disk before it says that they are changed; where they cannot be, it says nothing and stops."""
 
-    def __init__(self, configuration: Configuration, state: Path | None, quiet_s: float, now: float) -> None:
+    def __init__(
+        self, configuration: Configuration, state: Path | None, quiet_s: float, now: float, stop: Callable[[], None]
+    ) -> None:
         super().__init__(configuration, now=now, quiet_s=quiet_s)
+        self.failure: StoreError | None = None
         self._state = state
+        self._stop = stop
         self._kept = self._fingerprint()
 
     def receive(self, packet: Packet, now: float) -> None:
         """Take a packet, and keep what it changed."""
+        if self.failure is not None:
+            return
         super().receive(packet, now)
         if self._state is not None and self._fingerprint() != self._kept:
-            self.keep()
+            try:
+                self.keep()
+            except StoreError as error:
+                self.failure = error
+                self._out.clear()  # the answer that it is done: it is not
+                self._stop()
 
     def keep(self) -> None:
         """Write the tables. Raises StoreError."""
@@ -138,7 +151,7 @@ async def _run(
 ) -> dict[str, Any]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    stack = _Node(configuration, state, quiet_s, loop.time())
+    stack = _Node(configuration, state, quiet_s, loop.time(), stop.set)
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     counted: dict[str, int] = {}
@@ -171,6 +184,8 @@ async def _run(
         await port.wait_closed()
         if recorder is not None:
             recorder.close()
+        if stack.failure is not None:
+            raise stack.failure
         stack.keep()
     statistics = port.statistics
     return {

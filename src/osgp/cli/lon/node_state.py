@@ -10,9 +10,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from osgp.lon.configuration import Configuration
-from osgp.lon.entries import AddressEntry, ConfigurationBlock, DomainEntry
-from osgp.wire.errors import DecodeError, StoreError
+from osgp.lon.configuration import ADDRESSES, DOMAINS, Configuration
+from osgp.lon.entries import AddressEntry, ConfigurationBlock, DomainEntry, NodeState
+from osgp.lon.npdu import DOMAIN_LENGTHS
+from osgp.wire.errors import ConfigError, DecodeError, StoreError
 
 __all__ = ["load_node", "save_node"]
 
@@ -55,7 +56,7 @@ def load_node(path: Path) -> Configuration | None:
         raise StoreError(f"the node's state cannot be read from {path}: {error.strerror}") from error
     try:
         return _configuration(json.loads(raw))
-    except (ValueError, KeyError, TypeError, AttributeError, DecodeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError, DecodeError) as error:
         raise StoreError(
             f"{path} is no state of a node", hint="name another file, or remove it to begin with a fresh node"
         ) from error
@@ -64,12 +65,22 @@ def load_node(path: Path) -> Configuration | None:
 def _configuration(content: dict[str, Any]) -> Configuration:
     if content["format"] != _FORMAT or content["version"] != _VERSION:
         raise ValueError(content["format"])
+    domains = [DomainEntry.from_json(entry) for entry in content["domains"]]
+    addresses = [None if entry is None else AddressEntry.from_json(entry) for entry in content["addresses"]]
+    if len(domains) != DOMAINS or len(addresses) != ADDRESSES:
+        raise ValueError("tables of another size")
+    if any(entry.in_use and entry.flags.length not in DOMAIN_LENGTHS for entry in domains):
+        raise ValueError("a length that no domain has")
+    state = content["state"]
+    if state not in tuple(NodeState):
+        raise ValueError(f"state {state}")
+    # Through their bytes: what has no room there is found now, and not when a peer asks for it.
     return Configuration(
         bytes.fromhex(content["unique_node_id"]),
         bytes.fromhex(content["program_id"]),
-        domains=[DomainEntry.from_json(entry) for entry in content["domains"]],
-        addresses=[None if entry is None else AddressEntry.from_json(entry) for entry in content["addresses"]],
-        block=ConfigurationBlock.from_json(content["block"]),
-        state=int(content["state"]),
+        domains=[DomainEntry.decode(entry.encode()) for entry in domains],
+        addresses=[None if entry is None else AddressEntry.decode(entry.encode()) for entry in addresses],
+        block=ConfigurationBlock.decode(ConfigurationBlock.from_json(content["block"]).encode()),
+        state=NodeState(state),
         soft_offline=bool(content["soft_offline"]),
     )
