@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osgp.ports.pcap import Source
-from osgp.wire import Context, Struct, layout_of
-from osgp.wire import fields as f
+from osgp.ports.riff import EXTENSIBLE, FLOAT, PCM, Chunk, RiffHead, WaveExtension, WaveFormat
+from osgp.wire import Context, layout_of
 from osgp.wire.errors import BadValue, DecodeError, Truncated, UnknownCode
 
 __all__ = [
@@ -40,11 +40,9 @@ OPEN_SIZE = 0xFFFFFFFF
 """What a WAV file says of its size while it is written into a pipe."""
 WAV_LIMIT = 0xFFFFFFFF - 64
 """Most bytes of samples in a WAV file."""
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _MOST_META = 1 << 26
 """Most bytes of SigMF metadata (project choice)."""
 _LITTLE = Context(order="little")
-_RIFF = "RIFF and WAVE"
 _SIGMF_VERSION = "1.2.0"
 
 
@@ -112,12 +110,12 @@ _SIGMF_TYPES = {
     "ri32_be": "int32_be",
 }
 _WAV_TYPES = {
-    (_PCM, 8): "uint8",
-    (_PCM, 16): "int16",
-    (_PCM, 24): "int24",
-    (_PCM, 32): "int32",
-    (_FLOAT, 32): "float32",
-    (_FLOAT, 64): "float64",
+    (PCM, 8): "uint8",
+    (PCM, 16): "int16",
+    (PCM, 24): "int24",
+    (PCM, 32): "int32",
+    (FLOAT, 32): "float32",
+    (FLOAT, 64): "float64",
 }
 
 
@@ -162,43 +160,6 @@ def checked_rate(value: Any) -> float:
 
 
 # ---- WAV ---------------------------------------------------------------------------------------------------------------
-class RiffHead(Struct, floor="ports", source=_RIFF, status="verified"):
-    """The first 12 bytes of a WAV file."""
-
-    tag: bytes = f.binary(4, default=b"RIFF")
-    size: int = f.u32(unit="byte", doc="of what follows")
-    form: bytes = f.binary(4, default=b"WAVE")
-
-
-class Chunk(Struct, floor="ports", source=_RIFF, status="verified"):
-    """The head of each part of it; an odd size is followed by one byte that fills it up."""
-
-    tag: bytes = f.binary(4)
-    size: int = f.u32(unit="byte")
-
-
-class WaveFormat(Struct, floor="ports", source=_RIFF, status="verified"):
-    """Body of the chunk ``fmt``: what the samples are."""
-
-    code: int = f.u16(values={_PCM: "whole numbers", _FLOAT: "floating point", _EXTENSIBLE: "see the extension"})
-    channels: int = f.u16()
-    rate: int = f.u32(unit="Hz")
-    bytes_per_second: int = f.u32()
-    frame: int = f.u16(unit="byte", doc="one sample of each channel")
-    bits: int = f.u16(doc="of a sample")
-    extension: bytes = f.binary(default=b"")
-
-
-class WaveExtension(Struct, floor="ports", source=_RIFF, status="verified"):
-    """Extension of the format FFFE."""
-
-    size: int = f.u16(unit="byte")
-    valid_bits: int = f.u16()
-    speakers: int = f.u32()
-    code: int = f.u16(values={_PCM: "whole numbers", _FLOAT: "floating point"}, doc="first bytes of a GUID")
-    guid: bytes = f.binary(14)
-
-
 _CHUNK = layout_of(Chunk, _LITTLE).size or 0
 _MOST_FORMAT = 4096
 
@@ -225,7 +186,7 @@ def wav_head(source: Source) -> SampleHead:
         raise BadValue("the samples come before their format", floor="ports", struct="Chunk", field="tag",
                        bit_offset=8 * (source.offset - _CHUNK))  # fmt: skip
     code = wave.code
-    if code == _EXTENSIBLE:
+    if code == EXTENSIBLE:
         code = WaveExtension.decode(wave.extension, _LITTLE).code
     name = _WAV_TYPES.get((code, wave.bits))
     if name is None or not wave.channels or wave.frame * 8 != wave.channels * wave.bits:
@@ -260,7 +221,7 @@ def wav_bytes(rate_hz: float, encoding: Encoding, size: int) -> bytes:
     rate = round(checked_rate(rate_hz))
     whole = encoding.full != 1.0
     wave = WaveFormat(
-        code=_PCM if whole else _FLOAT,
+        code=PCM if whole else FLOAT,
         channels=1,
         rate=rate,
         bytes_per_second=rate * encoding.size,
