@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.sim.per import NEVER, Curve, Curves, Point, default_curves, wilson
+from osgp.sim.per import NEVER, Curve, Curves, Point, wilson
 from osgp.wire.errors import ConfigError
 
 ROWS = ((0.0, 1000, 1000), (3.0, 1000, 500), (5.0, 1000, 50), (7.0, 1000, 1), (9.0, 1000, 0))
@@ -57,6 +57,14 @@ def test_a_floor_that_was_counted_stays() -> None:
     assert floor.per("Q", False, 40.0, 18) == pytest.approx(0.19)
 
 
+def test_where_all_were_lost_fewer_come_through_the_less_signal_there_is() -> None:
+    curves = Curves([curve(rows=((0.0, 60, 60), (1.0, 60, 60), (2.0, 60, 60), (3.0, 60, 30), (4.0, 600, 3)))])
+    assert curves.per("Q", False, 2.0, 18) == pytest.approx(1 - 0.5 / 60)
+    assert 1 - curves.per("Q", False, 1.0, 18) < 1e-6
+    hopeless = Curves([curve(rows=((0.0, 60, 60), (1.0, 60, 60)))])
+    assert hopeless.per("Q", False, 30.0, 18) > 0.99
+
+
 def test_where_nothing_was_ever_lost_nothing_is() -> None:
     assert Curves([curve(rows=((0.0, 100, 0), (5.0, 100, 0)))]).per("Q", False, 3.0, 18) == 0.0
 
@@ -68,8 +76,8 @@ def test_hazards_are_a_straight_line_over_the_length_through_both_curves() -> No
     assert low == pytest.approx(-math.log(0.95))
     assert high == pytest.approx(-math.log(0.86))
     assert curves.hazard("Q", False, 5.0, 38) == pytest.approx((low + high) / 2)
-    assert curves.hazard("Q", False, 5.0, 98) == pytest.approx(high + (high - low))
-    assert 0 < curves.hazard("Q", False, 5.0, 6) < low
+    assert curves.hazard("Q", False, 5.0, 118) == pytest.approx(2 * high)
+    assert curves.hazard("Q", False, 5.0, 8) == pytest.approx(low / 2)
 
 
 def test_one_length_alone_counts_in_proportion() -> None:
@@ -80,7 +88,10 @@ def test_one_length_alone_counts_in_proportion() -> None:
 @given(st.floats(-40, 60), st.floats(-40, 60), st.integers(6, 252), st.integers(6, 252))
 def test_more_signal_and_fewer_bytes_never_lose_more(a: float, b: float, size: int, other: int) -> None:
     curves = Curves(
-        [curve(18), curve(58, rows=((0.0, 1000, 1000), (3.0, 1000, 900), (5.0, 1000, 140), (9.0, 1000, 1)))]
+        [
+            curve(18),
+            curve(58, rows=((0.0, 1000, 1000), (3.0, 1000, 900), (5.0, 1000, 140), (9.0, 1000, 1), (11.0, 1000, 0))),
+        ]
     )
     worse, better = sorted((a, b))
     assert curves.hazard("Q", False, better, size) <= curves.hazard("Q", False, worse, size) * (1 + 1e-9)

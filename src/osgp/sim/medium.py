@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -146,7 +147,7 @@ class LevelWay(Way):
         self.levels = levels
 
 
-class LevelMedium:
+class LevelMedium(ABC):
     """What both fidelities share: a table of levels, and ways made from it.
 
     ``levels``: how strong everybody is everywhere; may be replaced at any time, and holds for transmissions that begin afterwards.
@@ -198,6 +199,10 @@ class LevelMedium:
         if found is None:
             found = self._ways[sender, secondary] = self._make_way(sender, secondary)
         return found
+
+    @abstractmethod
+    def whole(self, transmission: Transmission, receiver: int) -> bool:
+        """Whether a transmission that is over came through."""
 
     def _make_way(self, sender: int, secondary: bool) -> LevelWay:
         return LevelWay(sender, secondary, self._levels, self.sense_db, self.reach_db)

@@ -3,10 +3,10 @@
 The curves are counted by ``sim.calibrate`` from real samples (``osgp phy calibrate``) and kept in ``sim/data``; the frame level of
 the medium draws from them. All of it is a project choice.
 
-Between the points the *hazard* is used: minus the logarithm of the chance to come through. Hazards of the parts of a packet add up,
-so that the hazard is a straight line over the length, and a packet that is disturbed for a part of its time has a share of
-each. Over Ec/N0 the logarithm of the hazard runs straight from point to point; beyond the last point with an error it falls on
-as it fell before.
+Between the points the *hazard* is used: minus the logarithm of the chance to come through. Hazards of the parts of a packet add up:
+over the length the hazard is a straight line between two curves and in proportion beyond the last, and a packet that is
+disturbed for a part of its time has a share of each. Over Ec/N0 the logarithm of the hazard runs straight from point to point;
+beyond the last point with a loss, and before the last where all were lost, it goes on as steeply as there.
 
 A file is JSON: ``format`` 1, ``provenance`` (free texts and numbers: what counted, by which version, with which seed), and ``curves``,
 each with ``scenario``, ``carrier`` (``primary`` or ``secondary``), ``lpdu_bytes`` (without CRC) and ``points``:
@@ -116,8 +116,13 @@ class Curve:
 
 @cache
 def _counted(points: tuple[Point, ...]) -> tuple[list[float], list[float]]:
-    """Places and logarithms of the hazards, where anything was lost."""
-    kept = [point for point in points if point.lost]
+    """Places and logarithms of the hazards where some were lost, and of the last place below at which all were."""
+    some = [point for point in points if 0 < point.lost < point.packets]
+    every = [point for point in points if point.lost == point.packets]
+    below = [point for point in every if not some or point.ec_n0_db < some[0].ec_n0_db][-1:]
+    # A point above the first partial one at which all were lost stays, too: it is no rounding, only a small count.
+    above = [point for point in every if some and point.ec_n0_db > some[0].ec_n0_db]
+    kept = sorted(below + some + above)
     return [point.ec_n0_db for point in kept], [math.log(point.hazard) for point in kept]
 
 
@@ -152,13 +157,12 @@ class Curves:
             return 0.0 if ec_n0_db > 0 else NEVER
         sizes = [curve.lpdu_bytes + CRC_BYTES for curve in found]
         size = lpdu_bytes + CRC_BYTES
-        if len(found) == 1:
-            return min(NEVER, found[0].hazard(ec_n0_db) * size / sizes[0])
-        right = min(max(1, bisect_right(sizes, size)), len(sizes) - 1)
+        right = bisect_right(sizes, size)
+        if right in (0, len(sizes)):
+            end = max(0, right - 1)
+            return min(NEVER, found[end].hazard(ec_n0_db) * size / sizes[end])
         low, high = found[right - 1].hazard(ec_n0_db), found[right].hazard(ec_n0_db)
-        slope = (high - low) / (sizes[right] - sizes[right - 1])
-        # A line down to shorter packets must not end below zero: at least what the proportion leaves.
-        return min(NEVER, max(low + slope * (size - sizes[right - 1]), min(low, high) * min(1.0, size / sizes[-1])))
+        return min(NEVER, low + (high - low) * (size - sizes[right - 1]) / (sizes[right] - sizes[right - 1]))
 
     def per(self, scenario: str, secondary: bool, ec_n0_db: float, lpdu_bytes: int) -> float:
         """Chance that a packet is lost. Raises as ``hazard``."""

@@ -1,0 +1,90 @@
+"""One packet out of samples whose beginning is known: what calibration and the waveform medium ask of a receiver. Project choice.
+
+``KnownTiming`` is the reference: it is told where the packet begins and how long it is, takes the phase from the preamble, and decodes
+as the profile says (soft words, CRC-aided list; ``spec/phy-ts103908.md`` 3.3). It does not search, track or blank: on a quiet line
+a real receiver comes close to it and does not get better; among impulses one that blanks does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from osgp.lon.crc import has_crc
+from osgp.plc.fec import WORD_BITS, decode_soft
+from osgp.plc.frame import bits_of
+from osgp.plc.params import OSGP, PhyProfile
+
+__all__ = ["KnownTiming", "Receiver"]
+
+_CRC_BYTES = 2
+
+
+class Receiver(Protocol):
+    """Reads a packet whose place is known."""
+
+    name: str
+
+    def receive(self, samples: NDArray[Any], lpdu_bytes: int, secondary: bool) -> bytes | None:
+        """The LPDU in samples that begin with a packet's first and end with its last; None if it is lost."""
+
+
+@lru_cache(maxsize=8)
+def _mixer(cycles: int, samples: int) -> NDArray[np.complex64]:
+    """Matched filter of one line bit; shape (samples,)."""
+    found: NDArray[np.complex64] = np.exp(-2j * np.pi * cycles * np.arange(samples) / samples).astype(np.complex64)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _preamble(text: str) -> NDArray[np.float32]:
+    return (1.0 - 2.0 * bits_of(text)).astype(np.float32)
+
+
+class KnownTiming:
+    """The reference receiver. ``profile``: of the packets."""
+
+    def __init__(self, profile: PhyProfile = OSGP) -> None:
+        self.profile = profile
+        self.name = "known timing, phase from the preamble, soft words, CRC-aided list"
+
+    def receive(self, samples: NDArray[Any], lpdu_bytes: int, secondary: bool) -> bytes | None:
+        """See ``Receiver``. Samples in any unit, shape (line bits times samples per bit,), a start-up of the profile included."""
+        profile = self.profile
+        per_bit = profile.samples_per_bit
+        mixer = _mixer(profile.secondary_cycles if secondary else profile.primary_cycles, per_bit)
+        bits = len(samples) // per_bit
+        filtered = np.asarray(samples[: bits * per_bit], np.float32).reshape(bits, per_bit) @ mixer
+        filtered = filtered[profile.start_up_bits :]
+        known = _preamble(profile.preamble)
+        words = lpdu_bytes + _CRC_BYTES
+        if len(filtered) < len(known) + words * WORD_BITS:
+            return None
+        phase = np.vdot(known, filtered[: len(known)])
+        body = filtered[len(known) : len(known) + words * WORD_BITS]
+        soft = (body * np.conj(phase)).real.reshape(words, WORD_BITS)
+        return self._decoded(soft)
+
+    def _decoded(self, soft: NDArray[Any]) -> bytes | None:
+        found = decode_soft(soft, self.profile)
+        frame = bytearray(found.best.tobytes())
+        if has_crc(bytes(frame)):
+            return bytes(frame[:-_CRC_BYTES])
+        doubtful = np.argsort(found.gap, kind="stable")[: self.profile.list_words].tolist()
+        gaps = [float(found.gap[place]) for place in doubtful]
+        guesses = sorted(
+            itertools.product((False, True), repeat=len(doubtful)),
+            key=lambda chosen: sum(gap for gap, flip in zip(gaps, chosen) if flip),
+        )
+        for chosen in guesses[1 : self.profile.list_size]:
+            guess = bytearray(frame)
+            for place, flip in zip(doubtful, chosen):
+                if flip:
+                    guess[place] = found.second[place]
+            if has_crc(bytes(guess)):
+                return bytes(guess[:-_CRC_BYTES])
+        return None
