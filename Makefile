@@ -10,7 +10,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 VENV2 = .venv313
 PIP = -m pip install --quiet --disable-pip-version-check --no-input
-CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218
+CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218 tests/sim/test_medium.py tests/sim/test_street.py
 WORKERS = 2
 ONCE =
 

@@ -28,6 +28,7 @@ app.command("osgp.cli.lon:app", name="lon")
 app.command("osgp.cli.meter:app", name="meter")
 app.command("osgp.cli.phy:app", name="phy")
 app.command("osgp.cli.serve:serve", name="serve")
+app.command("osgp.cli.sim:app", name="sim")
 app.command("osgp.cli.tables:app", name="tables")
 
 
