@@ -306,6 +306,28 @@ def test_two_chains_through_one_repeater_are_served_one_after_the_other() -> Non
         assert talk.tell(each, ResponseReceived) == [ResponseReceived(handle, SubnetNode(1, 20), bytes((0x3A, number)))]
 
 
+def test_chains_that_nobody_waits_for_any_more_keep_no_other_waiting() -> None:
+    repeater, target = node(1, 20), node(1, 50)
+    many = [node(1, 60 + each) for each in range(10)]
+    late = node(1, 11)
+    talk = Talk(*many, late, repeater, target)
+    talk.answers[target] = lambda message: message.apdu
+    # 49 seconds for each target that is not there, asked for once.
+    slow = ChainOptions(source=Options(retry=0), target_timer=15, target_retry=15)
+    for number, each in enumerate(many):
+        each.request_via([Hop(1, 20)], SubnetNode(1, 99), bytes((0x3A, number)), 0.0, slow)
+    talk.until(40.0)
+    assert repeater.transport.busy == len(many)
+    talk.until(49.0)
+    handle = late.request_via([Hop(1, 20)], SubnetNode(1, 50), b"\x3a\x77", 49.0)
+    talk.until(52.0)
+    assert talk.tell(late, ResponseReceived) == [ResponseReceived(handle, SubnetNode(1, 20), b"\x3a\x77")]
+    assert repeater.transport.busy == 0
+    targets = [frame[-4:] for _, sender, frame in talk.frames if sender == talk.nodes.index(repeater)]
+    assert targets.count("3a00") == 16
+    assert not {f"3a{number:02x}" for number in range(1, len(many))} & set(targets)
+
+
 def test_acknowledged_chains_are_confirmed_hop_by_hop_only() -> None:
     source, *others = street()
     talk = Talk(source, *others)

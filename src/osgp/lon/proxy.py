@@ -10,7 +10,8 @@ names this node itself as the next is a hop that failed (other loops cannot be s
 address, so that every list ends); ``all_agents`` is honoured for what it is meant for, group and broadcast targets that do not
 answer; a malformed message is dropped, as in both stacks, and so is one that came to a group or to all: each hearer would be an agent,
 and messages nested in each other would multiply with every level. A message whose chain is still at work is not sent on again, even if
-it comes after the end of the receive timer (6.7): its answer goes to the newest repeat. One message in gives at most one out, two with
+it comes after the end of the receive timer (6.7): its answer goes to the newest repeat. A chain whose turn has not come by then is a
+hop that failed, so that what nobody waits for any more keeps no other waiting. One message in gives at most one out, two with
 ``all_agents``.
 """
 
@@ -42,6 +43,7 @@ from osgp.lon.ltep import (
     TargetType,
     TransmitControl,
 )
+from osgp.lon.reception import UNIQUE_NODE_ID_TIMER_S
 from osgp.lon.timers import LONG_S, TRANSMIT_S
 from osgp.lon.tpdu import TpduHeader
 from osgp.lon.transport import Nested, Options, Transaction, Transport
@@ -62,6 +64,8 @@ __all__ = [
 CLASSIC_PROXY = 0x52
 """Network diagnostics: ask a node beyond this one for its identity, status or transceiver."""
 
+_LEAST_WAIT_S = 1.0
+"""How long a chain waits for room in any case (digest 6.5)."""
 _MAX_NUMBER = TpduHeader.fields["transaction"].mask
 """The largest transaction number of four bits."""
 
@@ -481,8 +485,9 @@ class Proxy:
         if number is not None and number > _MAX_NUMBER:
             number = None  # of enhanced mode, which the hops below do not speak: they take one of our own
         if not itself and self.transport.room(options.priority):
+            nested = Nested(chain, number, extra_wait, delta, self._begin_by(indication, now))
             try:
-                self.transport.start(service, destination, apdu, options, now, Nested(chain, number, extra_wait, delta))
+                self.transport.start(service, destination, apdu, options, now, nested)
                 self._keep(indication, chain)
                 return
             except LocalProtocolError as error:
@@ -493,6 +498,11 @@ class Proxy:
             )
         if chain.reply is not None:
             self.respond(chain.reply, _failure(chain.count), now)
+
+    def _begin_by(self, indication: Indication, now: float) -> float:
+        """Until when a chain may wait for its turn: as long as the message that began it is remembered, a second at least."""
+        by_id = isinstance(indication.destination, UniqueNodeId)
+        return now + max(_LEAST_WAIT_S, UNIQUE_NODE_ID_TIMER_S if by_id else self.configuration.non_group_timer_s)
 
     def _keep(self, indication: Indication, chain: _Chain) -> None:
         """Remember a chain until it is over. Without transaction number two equal messages are two messages."""
@@ -530,7 +540,8 @@ class Proxy:
         chain = _Relay(self.respond, indication.reply, 0)
         if destination is not None:
             try:
-                self.transport.start(int(Service.REQUEST), destination, raw[:2], options, now, Nested(chain))
+                nested = Nested(chain, begin_by=self._begin_by(indication, now))
+                self.transport.start(int(Service.REQUEST), destination, raw[:2], options, now, nested)
                 self._keep(indication, chain)
                 return
             except LocalProtocolError as error:

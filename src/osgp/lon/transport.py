@@ -88,12 +88,16 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """What the proxy adds: the upstream transaction's number, a longer last wait, an alternate key (digest 6.3, 6.7)."""
+    """What the proxy adds: the upstream transaction's number, a longer last wait, an alternate key (digest 6.3, 6.7).
+
+    ``begin_by``: what has not been sent by then has failed: whoever asked has given it up (project choice).
+    """
 
     listener: Listener
     transaction: int | None = None
     extra_wait_s: float = 0.0
     key_delta: bytes | None = field(default=None, repr=False)
+    begin_by: float | None = None
 
 
 class Transaction:
@@ -265,6 +269,11 @@ class Transport:
         place = 0
         while place < len(waiting) and self._active[priority] < self.concurrent:
             transaction = waiting[place]
+            nested = transaction.nested
+            if nested is not None and nested.begin_by is not None and nested.begin_by <= now:
+                del waiting[place]
+                self._tell_end(transaction, False, now)
+                continue
             who = self._who(transaction)
             if (priority, who) in self._busy or not self._take_number(transaction, priority, who, now):
                 place += 1
