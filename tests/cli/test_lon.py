@@ -487,6 +487,7 @@ def test_decode_gives_rows_of_the_known_contract(capsys: pytest.CaptureFixture[s
         ((REQUEST[:12],), 1, "Npdu.domain at byte 6"),
         ((REQUEST[:-1],), 2, "no whole bytes"),
         (("nosuchfile",), 2, "nor a file"),
+        (("0011018d51", "--carrier", "lonip", "--from-ip", "node"), 2, "no IP address"),
     ],
 )
 def test_decode_says_damage_and_wrong_use(
@@ -565,6 +566,7 @@ def test_a_capture_without_a_control_network_says_where_it_was_looked_for(street
         (("commission", "0700000000B2", "1/126"), "our own address"),
         (("commission", "0700000000B2", "1/30", "--index", "2"), "no domain entry"),
         (("ping-path", "1/20", "--via", ""), "no repeater"),
+        (("ping-path", "1/20", "--via", ",".join(["1/21"] * 17)), "17 repeaters"),
         (("ping-path", "1/20", "--via", "1/21", "--hop-timer", "16"), "timer code"),
         (("ping-path", "1/20", "--via", "1/21", "--count", "0"), "--count"),
         (("monitor", "nosuchfile.pcap"), "nosuchfile"),

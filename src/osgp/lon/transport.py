@@ -204,7 +204,7 @@ class Transport:
         if isinstance(destination, Group) and not destination.size and service in (_ACKD, _REQUEST):
             raise LocalProtocolError(
                 f"{destination} has no size: nobody knows how many answers to expect",
-                hint="give the number of members (one more if this node is no member)",
+                hint="give the number of members (one more if this node is no member), such as group 5 size 4",
             )
         self._handle = handle = self._handle + 1
         if service == _UNACKD:

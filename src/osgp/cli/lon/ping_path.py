@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from osgp.cli.lon.attached import ANYWHERE, Attached, ChainEnd, Line, attached, read_place
 from osgp.cli.output import EXIT_SILENCE, console, print_json, stderr
 from osgp.lon.address import Destination, SubnetNode, parse_destination
+from osgp.lon.ltep import MAX_LIST
 from osgp.lon.nd import QueryStatus
 from osgp.lon.proxy import Hop, safe_timer_s
 from osgp.lon.timers import TRANSMIT_S
@@ -59,6 +60,8 @@ def ping_path(
             raise ConfigError(f"{code} is no timer code", hint="0 to 15; 8 is 256 ms, 10 is 512 ms")
     if not hops:
         raise ConfigError("--via names no repeater", hint="for one node alone: osgp lon query-status")
+    if len(hops) > MAX_LIST + 1:
+        raise ConfigError(f"--via names {len(hops)} repeaters; {MAX_LIST + 1} is the most")
     if count < 1:
         raise ConfigError("--count starts at 1")
     if not (0 <= hop_retries <= 15 and 0 <= target_retries <= 15):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import json
 import re
 import sys
@@ -56,6 +57,9 @@ def lon_rows(
 
     Raises ConfigError for what is neither hexadecimal nor readable.
     """
+    for option, ip in (("--from-ip", from_ip), ("--to-ip", to_ip)):
+        if ip and not _is_ip(ip):
+            raise ConfigError(f"{option} {ip!r} is no IP address", hint="such as 10.73.1.10")
     observer = LonObserver()
     path = _path_of(data)
     if path is not None:
@@ -82,6 +86,14 @@ def lon_rows(
         else:
             yield observer.frame(frame, crc=rule, offset=at)
         at += len(frame)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _captured(
