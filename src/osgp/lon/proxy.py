@@ -12,7 +12,7 @@ answer; a malformed message is dropped, as in both stacks, and so is one that ca
 and messages nested in each other would multiply with every level. A message whose chain is still at work is not sent on again, even if
 it comes after the end of the receive timer (6.7): its answer goes to the newest repeat. A chain whose turn has not come by then is a
 hop that failed, so that what nobody waits for any more keeps no other waiting. One message in gives at most one out, two with
-``all_agents``.
+``all_agents``, beside its acknowledgement.
 """
 
 from __future__ import annotations
