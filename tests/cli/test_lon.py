@@ -199,6 +199,13 @@ def test_silence_is_exit_status_three_and_says_what_to_look_at(street: Street) -
     assert street.lon("discover", code=3) == {"domain": "49", "nodes": []}
 
 
+@pytest.mark.parametrize(("bind", "peer"), [("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:0", "[::1]:2541")])
+def test_what_cannot_be_sent_is_not_taken_for_a_silent_machine(bind: str, peer: str, street: Street) -> None:
+    options = ("--domain", "49", "--timeout", "0.1", "--retries", "0")
+    done = street.command("lon", "query-status", "1/21", "--bind", bind, "--peer", f"1/21={peer}", *options, code=3)
+    assert b"cannot be sent from here" in done.stderr
+
+
 def test_cnip_carries_the_same(street: Street) -> None:
     node = street.node(
         "--carrier", "cnip", "--bind", "127.0.0.1:0", "--domain", "49", "--address", "1/20", "--unique-node-id", "0700000000A1"

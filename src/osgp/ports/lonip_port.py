@@ -172,7 +172,7 @@ class LonIpPort(DatagramPort):
         except OSError as error:
             made.close()
             raise ConfigError(
-                f"no IP multicast from {own or 'this socket'}: {error.strerror}", hint="IPv4 only"
+                f"no IP multicast from {own or 'this socket'}: {error.strerror or error}", hint="IPv4 only"
             ) from error
 
     def _follow(self) -> None:

@@ -159,8 +159,12 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             self.report(error)  # some event loops close the socket when an exception gets out of here
 
     def error_received(self, exc: Exception) -> None:
-        """The network says that an earlier datagram did not arrive: others still do."""
-        self.statistics.refused += 1
+        """The network says that an earlier datagram did not arrive: others still do. Or it could not even be sent."""
+        if isinstance(exc, ConnectionError):
+            self.statistics.refused += 1
+        else:
+            self.statistics.unsent += 1
+            self.statistics.sent -= 1
 
     def pause_writing(self) -> None:
         """The socket has no room: what cannot be sent now is lost, as datagrams may be."""

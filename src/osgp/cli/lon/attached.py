@@ -184,7 +184,9 @@ class Attached:
 
     def _silence(self, target: Destination, error: NoAnswer) -> NoAnswer:
         statistics = self.port.statistics
-        if not statistics.sent:
+        if not statistics.sent and statistics.unsent:
+            hint = "it cannot be sent from here: is --bind of the same kind of IP address as --peer, and is the port not 0?"
+        elif not statistics.sent:
             hint = f"nothing was sent, because no endpoint is known for it: {_PEERS}, or --multicast"
         elif statistics.refused and not statistics.received:
             hint = "the network says that nobody listens at that endpoint: is the node running, is the port right?"
