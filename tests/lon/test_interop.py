@@ -1,6 +1,6 @@
 """Conversations that were held with lon-stack-dx over UDP, held again in virtual time: our node says the same, byte for byte.
 
-``tests/vectors/iso14908_1/interop.json``: datagrams as our node saw them, what it was told to do, and how that ended. ``in`` and
+``tests/vectors/iso14908_1/talked/interop.json``: datagrams as our node saw them, what it was told to do, and how that ended. ``in`` and
 ``out`` are datagrams with the other side's IP address, ``lost`` one that never reached us; ``t`` is in seconds. ``dx`` is what
 lon-stack-dx told its own application.
 """
@@ -30,9 +30,9 @@ from osgp.lon.variables import NetworkVariable, VariableTable
 from osgp.node.stack import ChainOptions, Stack
 from osgp.wire.errors import Truncated
 
-_RECORDED = json.loads((Path(__file__).parent.parent / "vectors" / "iso14908_1" / "interop.json").read_text("utf-8"))[
-    "conversations"
-]
+_RECORDED = json.loads(
+    (Path(__file__).parent.parent / "vectors" / "iso14908_1" / "talked" / "interop.json").read_text("utf-8")
+)["conversations"]
 CONVERSATIONS: dict[str, dict[str, Any]] = {each["name"]: each for each in _RECORDED}
 LATE_S = 0.02
 """How much later than in virtual time a live event loop came to its timers."""
