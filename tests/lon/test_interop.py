@@ -1,8 +1,8 @@
 """Conversations that were held with lon-stack-dx over UDP, held again in virtual time: our node says the same, byte for byte.
 
-``tests/vectors/iso14908_1/talked/interop.json``: datagrams as our node saw them, what it was told to do, and how that ended. ``in`` and
-``out`` are datagrams with the other side's IP address, ``lost`` one that never reached us; ``t`` is in seconds. ``dx`` is what
-lon-stack-dx told its own application.
+``tests/vectors/iso14908_1/talked/interop.json``: datagrams as our node saw them, what it was told to do, and how that ended.
+``in`` and ``out`` are datagrams with the other side's IP address, ``lost`` one that never reached us; ``t`` is in seconds. ``dx``
+is what lon-stack-dx told its own application.
 """
 
 from __future__ import annotations
