@@ -86,7 +86,7 @@ def any_domain(rng: random.Random) -> Domain:
         turnaround_s=rng.choice((0.0, 0.02, 0.5)),
         leg_wait_s=rng.choice((None, 0.01, 0.1)),
     )
-    profile = replace(OSGP, detect_bits=rng.choice((0, 5, 10, 21)), beta2_bits=rng.choice((1, 10)))
+    profile = replace(OSGP, detect_bits=rng.choice((4, 7, 10, 21)), beta2_bits=rng.choice((1, 10)))
     return Domain(Levels((tables[0], tables[1]), [rng.choice("QRT") for _ in range(size)]), ways, load, profile)
 
 
