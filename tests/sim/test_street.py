@@ -185,7 +185,6 @@ def test_virtual_time_at_a_speed_gives_the_same_frames_at_the_same_times_as_at_o
     )
     assert len(at_once) > 20
     assert paced[: len(at_once)] == at_once
-    assert len(paced) < len(at_once) + 20
 
 
 def test_runs_in_other_processes_with_other_hash_seeds_give_the_same_capture(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class PhyProfile:
 
     The receiver's: ``threshold`` of the normalised correlation, ``bins_hz`` in which it is searched, ``blanker`` in running medians
     over ``blanker_bits``, ``loop_bandwidth`` in line bit rates, ``pilot_weight`` of the coding bits in it, ``noise_bins`` of half a
-    mains cycle, ``list_size`` of CRC-aided decoding over ``list_words`` words, ``detect_bits`` and ``drop_bits`` for carrier detect.
+    mains cycle, ``list_size`` of CRC-aided decoding over ``list_words`` words; of carrier detect ``detect_bits`` and
+    ``drop_bits``, and ``detect_threshold`` of the normalised correlation with the first bits of bit synchronisation.
     The MAC's: ``beta2_bits``, ``beta1_receive_s``, ``beta1_transmit_s``, ``packet_cycle_s``, ``priority_slots``.
     """
 
@@ -71,6 +72,7 @@ class PhyProfile:
     list_size: int = 16
     list_words: int = 4
     detect_bits: int = 10
+    detect_threshold: float = 0.75
     drop_bits: int = 22
     beta2_bits: int = 10
     beta1_receive_s: float = 6.112060546875e-3
@@ -112,6 +114,9 @@ class PhyProfile:
             ("noise_bins", self.noise_bins >= 1, "at least 1"),
             ("list_size", 1 <= self.list_size <= 16, "1 to 16: each further guess lets damaged packets pass"),
             ("list_words", 0 <= self.list_words <= 8, "0 to 8"),
+            ("detect_bits", self.detect_bits >= 4, "at least 4"),
+            ("drop_bits", self.drop_bits >= 1, "at least 1"),
+            ("detect_threshold", 0 < self.detect_threshold < 1, "between 0 and 1"),
         )
         for name, good, hint in checks:
             if not good:
@@ -240,6 +245,7 @@ PROVENANCE: dict[str, tuple[str, str]] = {
     "list_words": (_P, "3.3"),
     "detect_bits": (_P, "3.4"),
     "drop_bits": (_P, "3.4"),
+    "detect_threshold": (_P, "ours: one false detection in some seconds of noise, each of 22 bits"),
     "beta2_bits": (_V, "1.7"),
     "beta1_receive_s": (_V, "1.7"),
     "beta1_transmit_s": (_V, "1.7"),
