@@ -73,6 +73,31 @@ def test_hearing_a_packet_costs_no_level() -> None:
     assert 10 * math.log10(float(np.mean(found))) == pytest.approx(10.0, abs=0.2)
 
 
+class Leading:
+    """The reference receiver, to which the lead is shown, too; it finds the packet by trying each place of the bit after it."""
+
+    name = "leading"
+    lead_bits = 5
+
+    def receive(self, samples: Any, lpdu_bytes: int, secondary: bool) -> bytes | None:
+        size, lead = OSGP.line_bits(lpdu_bytes) * 96, self.lead_bits * 96
+        assert len(samples) in range(2 * lead + size, 2 * lead + size + 96)
+        begin = len(samples) - lead - size
+        assert READER.receive(samples[begin - 48 :][:size], lpdu_bytes, secondary) is None
+        return READER.receive(samples[begin:][:size], lpdu_bytes, secondary)
+
+
+def test_a_receiver_that_searches_hears_the_line_before_and_behind_the_packet() -> None:
+    point = count(Plan(packets=20, errors=20), "Q", True, 12, 20.0, Leading(), OSGP)
+    assert point == Point(20.0, 20, 0)
+    wire = Wire(random=Random(5), medium=WaveformMedium(line_levels(2), seed=9, receiver=Leading()))
+    toys = [Toy(1), Toy(2)]
+    ports = [wire.join(toy) for toy in toys]
+    wire.send(ports[0], frame(1, Broadcast()))
+    wire.run(1.0)
+    assert len(toys[1].heard) == 1
+
+
 # ---- counting -------------------------------------------------------------------------------------------------------
 SMALL = Plan(("Q",), (12,), (0.0, 12.0, 4.0), packets=30, errors=10)
 

@@ -151,6 +151,14 @@ def test_a_cut_in_the_middle_of_a_round_breaks_chains_and_tells_why() -> None:
     assert all(poll.reason for poll in failed)
 
 
+def test_a_street_lives_at_waveform_fidelity_too() -> None:
+    street = Street(loud_grid(5, background_dbuv=60.0), seed=1, fidelity="waveform", curves=CURVES)
+    street.run(8.0)
+    report = street.report()
+    assert report.fidelity == "waveform"
+    assert report.answered == report.polls == 5
+
+
 def test_noise_follows_the_time_of_day() -> None:
     street = Street(loud_grid(20, background_dbuv=60.0), seed=1, curves=CURVES)
     evening = street.medium.levels

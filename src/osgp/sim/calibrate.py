@@ -102,7 +102,9 @@ def count(
     sent = lost = 0
     while sent < plan.packets and lost < plan.errors:
         lpdu = rng.bytes(size)
-        heard = heard_alone(lpdu, condition, ec_n0_db, rng, secondary=secondary, profile=profile)
+        heard = heard_alone(
+            lpdu, condition, ec_n0_db, rng, secondary=secondary, lead_bits=receiver.lead_bits, profile=profile
+        )
         lost += receiver.receive(heard, size, secondary) != lpdu
         sent += 1
     return Point(ec_n0_db, sent, lost)

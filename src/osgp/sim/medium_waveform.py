@@ -49,12 +49,23 @@ def heard_alone(
     rng: np.random.Generator,
     *,
     secondary: bool,
+    lead_bits: int = 0,
     profile: PhyProfile = OSGP,
 ) -> Samples:
-    """What a receiver hears of one packet that nothing disturbs but the line, from its first sample to its last."""
+    """What a receiver hears of one packet that nothing disturbs but the line, with so many line bits in front and behind."""
     channel = channel_for(condition, ec_n0_db, secondary, rng, profile)
     sent = modulate(lpdu, profile, secondary=secondary)
-    return channel.apply(sent, 0, channel.link_at(ec_n0_db, secondary))
+    begin, count = _window(len(sent), lead_bits, rng, profile)
+    return channel.mix([(sent, begin, channel.link_at(ec_n0_db, secondary))], 0, count)
+
+
+def _window(size: int, lead_bits: int, rng: np.random.Generator, profile: PhyProfile) -> tuple[int, int]:
+    """First sample of a packet in its window, and the window's length. With a lead the bits do not lie on whole bits of the window."""
+    if not lead_bits:
+        return 0, size
+    lead = lead_bits * profile.samples_per_bit
+    begin = lead + int(rng.integers(profile.samples_per_bit))
+    return begin, begin + size + lead
 
 
 class WaveformMedium(LevelMedium):
@@ -96,21 +107,21 @@ class WaveformMedium(LevelMedium):
         rng = np.random.default_rng((self._seed, transmission.number, receiver))
         channel = channel_for(scenario(way.levels.scenario[receiver]), level_db, secondary, rng, self.profile)
         sent = _sent(transmission.lpdu, self.profile)
-        parts = [(sent, 0, channel.link_at(level_db, secondary))]
-        heard = channel.mix(parts, 0, len(sent))
+        begin, count = _window(len(sent), self.receiver.lead_bits, rng, self.profile)
+        heard = channel.mix([(sent, begin, channel.link_at(level_db, secondary))], 0, count)
         for other in met:
-            heard += self._disturbance(other, transmission, receiver, channel, len(heard))
+            heard += self._disturbance(other, transmission, receiver, channel, begin, count)
         return self.receiver.receive(heard, len(transmission.lpdu), secondary) == transmission.lpdu
 
     def _disturbance(
-        self, other: Transmission, wanted: Transmission, receiver: int, channel: Channel, count: int
+        self, other: Transmission, wanted: Transmission, receiver: int, channel: Channel, first: int, count: int
     ) -> Samples:
-        """Samples of another transmission, as far as they fall into those of the wanted one."""
+        """Samples of another transmission in the window in which the wanted one begins at sample ``first``."""
         way = other.way
         assert isinstance(way, LevelWay), "transmissions of this medium have its ways"
         rate = self.profile.sample_rate_hz
         sent = _sent(other.lpdu, self.profile)[: max(0, round((other.end_s - other.start_s) * rate))]
-        begin = round((other.start_s - wanted.start_s) * rate)
+        begin = first + round((other.start_s - wanted.start_s) * rate)
         out: Samples = np.zeros(count, np.float32)
         low, high = max(begin, 0), min(begin + len(sent), count)
         if low < high:

@@ -1,4 +1,4 @@
-"""One packet out of samples whose beginning is known: what calibration and the waveform medium ask of a receiver. Project choice.
+"""One packet out of samples: what calibration and the waveform medium ask of a receiver. Project choice.
 
 ``KnownTiming`` is the reference: it is told where the packet begins and how long it is, takes the phase from the preamble, and decodes
 as the profile says (soft words, CRC-aided list; ``spec/phy-ts103908.md`` 3.3). It does not search, track or blank: on a quiet line
@@ -25,12 +25,17 @@ _CRC_BYTES = 2
 
 
 class Receiver(Protocol):
-    """Reads a packet whose place is known."""
+    """Reads one packet. ``lead_bits``: of the line, in front of the packet and behind it, that it wants to hear; 0: it must be told
+    where the packet begins."""
 
     name: str
+    lead_bits: int
 
     def receive(self, samples: NDArray[Any], lpdu_bytes: int, secondary: bool) -> bytes | None:
-        """The LPDU in samples that begin with a packet's first and end with its last; None if it is lost."""
+        """The LPDU in samples, None if it is lost.
+
+        Without lead the samples are the packet's, first to last; else the packet begins within the bit after the lead.
+        """
 
 
 @lru_cache(maxsize=8)
@@ -50,6 +55,7 @@ class KnownTiming:
 
     def __init__(self, profile: PhyProfile = OSGP) -> None:
         self.profile = profile
+        self.lead_bits = 0
         self.name = "known timing, phase from the preamble, soft words, CRC-aided list"
 
     def receive(self, samples: NDArray[Any], lpdu_bytes: int, secondary: bool) -> bytes | None:
