@@ -25,6 +25,7 @@ FLOOR = {
     "wire": 0,
     "crypto": 0,
     "tables": 1,
+    "app": 1,
     "c1218": 1,
     "mep": 1,
     "lon": 1,
@@ -34,6 +35,8 @@ FLOOR = {
     "sim": 3,
     "analyse": 3,
     "headend": 4,
+    "concentrator": 4,
+    "street": 4,
     "web": 5,
     "cli": 5,
     "bench": 5,
@@ -46,11 +49,12 @@ SEES = {
     "c1218": {"wire", "tables"},
     "mep": {"wire", "crypto", "tables", "c1218"},
     "lon": {"wire", "crypto"},
+    "app": {"wire", "crypto", "tables", "lon"},
     "plc": {"wire", "lon"},
 }
 # ... and beside itself, on the same floor, only these: a simulated meter is served on a line, the analyser reads capture
 # files, a command starts the web pages and the benches.
-BESIDE = {("sim", "ports"), ("analyse", "ports"), ("cli", "web"), ("cli", "bench")}
+BESIDE = {("sim", "ports"), ("analyse", "ports"), ("cli", "web"), ("cli", "bench"), ("street", "concentrator")}
 
 # Time is the argument `now`, randomness is a random.Random handed in, bytes come and go through the five verbs.
 FORBIDDEN_BELOW_PORTS = {
