@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp.lon.configuration import Configuration, domain_entry
+from osgp.lon.entries import DomainEntry, NodeState
 from osgp.lon.lonip import PORT, DatagramFormat, LonIp, LonIpHeader, announcement
 from osgp.lon.lonip_map import (
     AddressMap,
@@ -22,6 +25,7 @@ from osgp.lon.lpdu import LinkHeader
 from osgp.lon.nm_expanded import AnnounceSubnets
 from osgp.lon.npdu import NetworkControl, NodeByte, Npdu
 from osgp.lon.packet import Packet, packet_of
+from osgp.node.stack import Stack
 from osgp.wire.errors import BadValue, ConfigError, Error, Truncated, UnknownCode
 
 _FRAMES = json.loads((Path(__file__).parent.parent / "vectors" / "iso14908_1" / "frames.json").read_text("utf-8"))
@@ -266,25 +270,53 @@ def test_a_device_announces_the_address_it_sends_from() -> None:
     assert lonip.write(REQUEST, 0.0)[1] == (("10.73.99.99", PORT),)
 
 
-def announce_subnets(lonip: LonIp, subnets: list[int], *, derived: bool) -> Packet | None:
-    """A packet of 1/1 that says of these subnets whether their nodes have derived addresses."""
+def subnets_announced(subnets: list[int], *, derived: bool) -> bytes:
+    """A datagram of 1/1, a plain message, that says of these subnets whether their nodes have derived addresses."""
     word = bytearray(32)
     for subnet in subnets:
         word[subnet // 8] |= 0x80 >> subnet % 8
-    apdu = AnnounceSubnets(set=int(derived), subnets=bytes(word)).encode()
-    return lonip.read(bytes.fromhex("0023") + apdu, ("10.73.1.1", PORT), 0.0)
+    return bytes.fromhex("0023") + AnnounceSubnets(set=int(derived), subnets=bytes(word)).encode()
 
 
-def test_whole_subnets_are_announced_and_withdrawn() -> None:
+def hear(stack: Stack, lonip: LonIp, datagram: bytes) -> None:
+    """As a port does: what the carrier reads is for the node."""
+    packet = lonip.read(datagram, ("10.73.1.1", PORT), 0.0)
+    assert packet is not None
+    stack.receive(packet, 0.0)
+
+
+def node_on(lonip: LonIp, *, allowed: bool, state: int = NodeState.CONFIGURED) -> Stack:
+    """A node at 1/10 of that carrier."""
+    entry = domain_entry(b"\x49", 1, 10)
+    found = Configuration(bytes(6), domains=[entry, DomainEntry()], state=NodeState(state))
+    found.allow_management_writes = allowed
+    stack = Stack(found)
+    stack.management.on_carrier(lonip.addresses, None, 0)
+    return stack
+
+
+@pytest.mark.parametrize("who", [{"allowed": True}, {"allowed": False, "state": NodeState.UNCONFIGURED}])
+def test_whole_subnets_are_announced_and_withdrawn(who: dict[str, Any]) -> None:
     lonip = LonIp(own=HOME)
+    stack = node_on(lonip, **who)
     lonip.addresses.learn(PEER, ("192.0.2.7", PORT), False, 0.0)
-    assert announce_subnets(lonip, [1, 255], derived=True) is None
+    hear(stack, lonip, subnets_announced([1, 255], derived=True))
     assert lonip.write(REQUEST, 0.0) == (bytes.fromhex("00110151"), (("10.73.1.20", PORT),))
     assert lonip.addresses.find((b"\x49", 2, 20), 0.0) is None
     assert lonip.addresses.find((b"\x49", 255, 1), 0.0) is not None
-    announce_subnets(lonip, [1], derived=False)
+    hear(stack, lonip, subnets_announced([1], derived=False))
     assert lonip.write(REQUEST, 0.0)[1] == (("239.192.0.1", PORT),)
     assert lonip.addresses.find((b"\x49", 255, 1), 0.0) is not None
+
+
+def test_a_commissioned_node_takes_no_announcement_of_whole_subnets_from_anybody() -> None:
+    lonip = LonIp(own=HOME)
+    stack = node_on(lonip, allowed=False)
+    lonip.addresses.learn(PEER, ("192.0.2.7", PORT), False, 0.0)
+    hear(stack, lonip, subnets_announced([1, 255], derived=True))
+    assert lonip.write(REQUEST, 0.0)[1] == (("192.0.2.7", PORT),)
+    assert lonip.addresses.find((b"\x49", 255, 1), 0.0) is None
+    assert stack.management.counters.forbidden == 1
 
 
 def test_subnets_of_a_domain_without_derived_addresses_cannot_be_announced() -> None:
@@ -301,8 +333,10 @@ def test_the_domains_with_announced_subnets_are_few() -> None:
 
 
 def test_an_announcement_that_ends_too_early_is_refused() -> None:
-    with pytest.raises(Truncated):
-        LonIp(own=HOME).read(bytes.fromhex("002360160100"), ("10.73.1.1", PORT), 0.0)
+    lonip = LonIp(own=HOME)
+    stack = node_on(lonip, allowed=True)
+    hear(stack, lonip, bytes.fromhex("002360160100"))
+    assert stack.management.counters.malformed == 1
 
 
 def test_a_node_not_heard_for_long_is_unknown_again() -> None:
@@ -363,6 +397,38 @@ def test_without_multicast_every_told_node_gets_a_copy() -> None:
     assert lonip.write(packet_of(subnet), 0.0)[1] == (("127.0.0.1", 1), ("127.0.0.1", 9))
     stranger = packet_of(bytes.fromhex("0119018a0196490151"))
     assert lonip.write(stranger, 0.0)[1] == (("127.0.0.1", 1), ("127.0.0.1", 9))
+
+
+TO_NOWHERE = packet_of(bytes.fromhex("00190194008049" + "22" + "31"))
+"""1/20 answers 0/0."""
+
+
+def test_without_multicast_an_answer_to_nowhere_goes_where_the_question_came_from_alone() -> None:
+    told = {(b"\x49", 1, 10): ("127.0.0.1", 1), (b"\x49", 1, 30): ("127.0.0.1", 2)}
+    lonip = LonIp(AddressMap(told), own="127.0.0.1", multicast=False, listeners=[("127.0.0.1", 9)])
+    every = (("127.0.0.1", 1), ("127.0.0.1", 2), ("127.0.0.1", 9))
+    assert lonip.write(TO_NOWHERE, 0.0)[1] == every, "nobody without a place has been heard"
+    question = LonIp(own="127.0.0.1").write(packet_of(bytes.fromhex("00190080" + "0194" + "49" + "0251")), 0.0)[0]
+    for port in (40000, 40001, 40000):
+        assert lonip.read(question, ("127.0.0.1", port), 0.0) is not None
+        assert lonip.write(TO_NOWHERE, 0.0)[1] == (("127.0.0.1", port),)
+    elsewhere = packet_of(bytes.fromhex("0019019400804a" + "22" + "31"))
+    assert lonip.write(elsewhere, 0.0)[1] == (("127.0.0.1", 9),), "nobody was heard in that domain"
+
+
+def test_with_multicast_an_answer_to_nowhere_goes_to_all_as_others_expect_it() -> None:
+    lonip = LonIp(own=HOME)
+    question = LonIp(own="10.73.9.9").write(packet_of(bytes.fromhex("00190080" + "0194" + "49" + "0251")), 0.0)[0]
+    assert lonip.read(question, ("10.73.9.9", PORT), 0.0) is not None
+    assert lonip.write(TO_NOWHERE, 0.0)[1] == (("239.192.0.0", PORT),)
+
+
+def test_senders_without_a_place_are_few() -> None:
+    lonip = LonIp(multicast=False, home=lambda: [PEER])
+    for number in range(200):
+        lpdu = bytes((0x00, 0x19, 0, 0x80, 1, 0x94, number, 0x02, 0x51))
+        lonip.read(LonIp(own="127.0.0.1").write(packet_of(lpdu), 0.0)[0], ("127.0.0.1", 1024 + number), 0.0)
+    assert len(lonip._nowhere) == 16
 
 
 def test_a_datagram_for_this_ip_address_is_for_this_node() -> None:
@@ -426,6 +492,23 @@ def test_remembered_headers_are_bounded() -> None:
     for number in range(17000):
         lonip.read(bytes.fromhex("0111010a0151"), (HOME, 1024 + number), 0.0)
     assert len(lonip._opened) == 16384
+
+
+def test_sizes_of_headers_go_with_the_last_header_that_has_them() -> None:
+    lonip = LonIp(AddressMap(entries=50), own="10.73.1.20", multicast=False)
+    carried = bytes.fromhex("0171010a01140151")
+    with_domain = bytes.fromhex("0171018a014901140151")
+    for number in range(3):
+        lonip.read(with_domain, (HOME, 1024 + number), 0.0)
+    lonip.read(bytes.fromhex("00110151"), (HOME, PORT), 0.0)
+    assert lonip._sizes == {b"\x01\x71": (8,), b"\x00\x11": (2,)}
+    for number in range(16384):
+        lonip.read(carried, (HOME, 2000 + number), 0.0)
+    assert lonip._sizes == {b"\x01\x71": (6,)}
+    assert lonip._sized == {(b"\x01\x71", 6): 16384}
+    seen = lonip.read(with_domain, (HOME, 1024), 0.0)
+    assert seen is not None
+    assert seen.npdu.domain == b"\x49"
 
 
 def test_headers_of_one_beginning_and_several_lengths_are_told_apart() -> None:

@@ -25,7 +25,7 @@ from osgp.lon.lonip_map import (
     subnet_address,
 )
 from osgp.lon.lpdu import LinkHeader
-from osgp.lon.nm_expanded import AnnounceDevice, AnnounceSubnets
+from osgp.lon.nm_expanded import AnnounceDevice
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, NetworkControl, NodeByte, Npdu, PduType, domain_code
 from osgp.lon.packet import Packet
 from osgp.lon.tpdu import SpduHeader, TpduHeader
@@ -175,10 +175,11 @@ assert SpduHeader.fields["type"].mask == _TYPE_MASK, (
     "one question for both: is it a message that wants answers (type 0)?"
 )
 _DEVICE = AnnounceDevice().encode()
-_SUBNETS = AnnounceSubnets().encode()[: len(_DEVICE)]
 _FIXED = LonIpVersion.size + LonIpControl.size
 _HEADERS = 16384
 """Headers that are remembered in each direction."""
+_NOWHERE = 16
+"""Senders without a place whose endpoints are remembered, as a rule one for each domain (project choice)."""
 # One object for each value: a map of many thousand nodes stays small, and comparing is asking whether it is the same.
 _NODE_BYTES = tuple(map(NodeByte, range(256)))
 _LINK_HEADERS = tuple(map(LinkHeader, range(256)))
@@ -244,8 +245,9 @@ class LonIp:
     ``own``: this node's IP address as peers see it ("" unknown: then the source is always carried). ``home``: gives the node's
     places, asked when a datagram's destination is the IP address alone and ``own`` says no place. ``multicast``: packets for
     many go to multicast addresses, and every node is reached at the port of ``addresses``, whatever port it sends from (DX opens
-    a socket for each datagram); otherwise they go to each fixed endpoint of ``addresses`` in that domain or subnet. ``listeners``:
-    endpoints that get those packets in any case.
+    a socket for each datagram); otherwise they go to each fixed endpoint of ``addresses`` in that domain or subnet, and an answer to
+    0/0 goes where the last datagram of such a sender came from (project choice). ``listeners``: endpoints that get packets for many
+    in any case.
     """
 
     def __init__(
@@ -264,10 +266,12 @@ class LonIp:
         self._listeners = tuple(listeners)
         self._opened: OrderedDict[tuple[Endpoint, bytes], _Opened] = OrderedDict()
         self._sizes: dict[bytes, tuple[int, ...]] = {}
+        self._sized: dict[tuple[bytes, int], int] = {}
+        self._nowhere: dict[Place, Endpoint] = {}
         self._prepared: OrderedDict[tuple[Any, ...], _Prepared] = OrderedDict()
 
     def read(self, datagram: bytes, source: Endpoint, now: float) -> Packet | None:
-        """The packet in a datagram that came from ``source``; None for an announcement, which the map has taken.
+        """The packet in a datagram that came from ``source``; None where a node announces its own address, which the map has taken.
 
         Raises Truncated (also when nothing is enclosed), UnknownCode (version, address format), BadValue (addresses that the IP
         addresses were to say, and do not).
@@ -290,8 +294,8 @@ class LonIp:
         pdu = datagram[known.size :]
         if not pdu:
             raise Truncated("nothing enclosed", floor="lon", struct="LonIpHeader", field="pdu", data=datagram)
-        if known.announces and self._announced(known, pdu):
-            return None
+        if known.announces and pdu.startswith(_DEVICE):
+            return None  # learnt from the header already; whole subnets are for network management, which asks who may say so
         npdu = _new(Npdu)
         npdu.control = known.control
         npdu.source_subnet = known.source_subnet
@@ -357,7 +361,12 @@ class LonIp:
         elif form == DatagramFormat.BROADCAST:
             destination_subnet = 0
         place = (domain, subnet, node)
-        peer = self.addresses.learn(place, source, derived, now) if subnet and node else None
+        peer = None
+        if subnet and node:
+            peer = self.addresses.learn(place, source, derived, now)
+        elif not self._multicast:
+            self._remember_nowhere(place, source)
+            stable = False  # the last one counts: it is looked at each time
         pdu_type = raw.control.pdu_type
         single = _FORMATS[form] in (AddressFormat.SUBNET_NODE, AddressFormat.UNIQUE_NODE_ID)
         asks = pdu_type in _NUMBERED and raw.backlog is None and single
@@ -419,24 +428,35 @@ class LonIp:
             "addressed by IP address alone, which says no place here", floor="lon", struct="LonIpHeader", data=datagram
         )
 
-    def _keep_opened(self, source: Endpoint, prefix: bytes, found: _Opened) -> None:
-        """Keep a header under its bytes, and its size under its first two."""
-        if len(self._opened) >= _HEADERS:
-            self._opened.popitem(last=False)
-        self._opened[source, prefix] = found
-        sizes = self._sizes.get(prefix[:_FIXED], ())
-        if found.size not in sizes:
-            self._sizes[prefix[:_FIXED]] = (*sizes, found.size)
+    def _remember_nowhere(self, place: Place, source: Endpoint) -> None:
+        """Where the last datagram came from whose sender has no place: its answer finds back by that alone."""
+        if self._nowhere.pop(place, None) is None and len(self._nowhere) >= _NOWHERE:
+            del self._nowhere[next(iter(self._nowhere))]
+        self._nowhere[place] = source
 
-    def _announced(self, known: _Opened, pdu: bytes) -> bool:
-        """Whether an APDU announces addresses; a device's own has been learnt from its header already."""
-        if pdu.startswith(_DEVICE):
-            return True
-        if not pdu.startswith(_SUBNETS):
-            return False
-        announced = AnnounceSubnets.decode(pdu)
-        self.addresses.announce_subnets(known.domain, announced.numbers(), bool(announced.set))
-        return True
+    def _keep_opened(self, source: Endpoint, prefix: bytes, found: _Opened) -> None:
+        """Keep a header under its bytes, and its size under its first two as long as there is one of it."""
+        if (source, prefix) not in self._opened:
+            if len(self._opened) >= _HEADERS:
+                self._drop_size(self._opened.popitem(last=False)[0][1])
+            begin = prefix[:_FIXED]
+            held = self._sized[begin, found.size] = self._sized.get((begin, found.size), 0) + 1
+            if held == 1:
+                self._sizes[begin] = (*self._sizes.get(begin, ()), found.size)
+        self._opened[source, prefix] = found
+
+    def _drop_size(self, prefix: bytes) -> None:
+        """A header is no longer kept: nor is its size, where it was the last of it."""
+        begin, size = prefix[:_FIXED], len(prefix)
+        self._sized[begin, size] -= 1
+        if self._sized[begin, size]:
+            return
+        del self._sized[begin, size]
+        left = tuple(each for each in self._sizes[begin] if each != size)
+        if left:
+            self._sizes[begin] = left
+        else:
+            del self._sizes[begin]
 
     def _prepare(self, packet: Packet, key: tuple[Any, ...], now: float) -> _Prepared:
         """Write a header in full and keep it; not while the destination's address is unknown, which may change any time."""
@@ -487,6 +507,9 @@ class LonIp:
         node = npdu.destination_node.node if npdu.destination_node is not None else 0
         peer = self.addresses.find((domain, subnet, node), now)
         if peer is None:
+            asked_from = self._nowhere.get((domain, subnet, node))
+            if asked_from is not None:
+                return DatagramFormat.EXPLICIT, (asked_from,), None
             return DatagramFormat.EXPLICIT, self._many(subnet_address(subnet), domain, subnet), None
         form = DatagramFormat.EXPLICIT
         if peer.derived:
