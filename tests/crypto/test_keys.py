@@ -46,6 +46,8 @@ LOOKS_LIKE_HEX = "A1B2C3D4E5F60718293A"
         (LOOKS_LIKE_HEX.encode(), "mep", LOOKS_LIKE_HEX.encode()),
         (("01" * 20 + "\r\n").encode(), "mep", bytes([1] * 20)),
         (bytes(range(12)), "omak", bytes(range(12))),
+        ("31415926535897932384626433832795", "aes", bytes.fromhex("31415926535897932384626433832795")),
+        (bytes(range(16)), "aes", bytes(range(16))),
         (b"PAD", "optical", b"PAD".ljust(20, b"\0")),
     ],
 )
@@ -70,6 +72,7 @@ def test_what_people_give_is_read(text: str | bytes, use: KeyUse, octets: bytes)
         ("AB12", "mep", "4 hex digits"),
         ("K" * 21, "optical", "21 characters"),
         ("01" * 16, "omak", "32 hex digits"),
+        ("3141592653589793", "aes", "16 hex digits"),
         ("“" + "K" * 19, "mep", "character 1 "),
         ("ascii:K\u00a0", "optical", "character 2 "),
         ("hex:0102", "mep", "4 hex digits"),
@@ -104,7 +107,9 @@ def test_hex_and_bytes_give_the_same_key(octets: bytes) -> None:
 
 
 @few
-@given(st.one_of(st.text(max_size=50), st.binary(max_size=50)), st.sampled_from(["mep", "optical", "omak", "any"]))
+@given(
+    st.one_of(st.text(max_size=50), st.binary(max_size=50)), st.sampled_from(["mep", "optical", "omak", "aes", "any"])
+)
 def test_any_input_gives_a_key_or_our_error_without_its_characters(given: str | bytes, use: KeyUse) -> None:
     try:
         key = parse_key(given, use=use)
@@ -153,7 +158,8 @@ def test_each_use_takes_its_own_bytes() -> None:
     assert long.for_optical() == bytes(range(20))
     assert short.for_optical() == bytes(range(16)) + bytes(4)
     assert omak.for_omak() == bytes(range(12))
-    for call in (omak.for_mep, long.for_omak, lambda: Key(bytes(17))):
+    assert short.for_aes() == bytes(range(16))
+    for call in (omak.for_mep, long.for_omak, long.for_aes, lambda: Key(bytes(17))):
         with pytest.raises(ConfigError):
             call()
 
@@ -180,7 +186,7 @@ def test_an_ordinary_key_is_no_default() -> None:
 
 
 def test_kinds() -> None:
-    assert {use_of_kind(kind.lower()) for kind in KEY_KINDS} == {"mep", "optical", "omak"}
+    assert {use_of_kind(kind.lower()) for kind in KEY_KINDS} == {"mep", "optical", "omak", "aes"}
     with pytest.raises(ConfigError):
         use_of_kind("XK")
 

@@ -22,9 +22,9 @@ from osgp.wire.errors import ConfigError
 
 __all__ = ["KEY_KINDS", "Key", "KeyUse", "default_key", "parse_key", "use_of_kind"]
 
-KeyUse = Literal["mep", "optical", "omak", "lon", "any"]
+KeyUse = Literal["mep", "optical", "omak", "lon", "aes", "any"]
 """What a key is for: ``mep`` (MBK, MAK), ``optical`` (MK, PK, RK), ``omak`` (power line), ``lon`` (a domain of the control
-network), ``any`` (not known yet; then one of the first three)."""
+network), ``aes`` (AES-128 suite of the power line: UMK, PSK, KB …), ``any`` (not known yet; then one of the first three)."""
 
 KEY_KINDS: dict[str, KeyUse] = {
     "MAK": "mep",
@@ -33,6 +33,12 @@ KEY_KINDS: dict[str, KeyUse] = {
     "PK": "optical",
     "RK": "optical",
     "OMAK": "omak",
+    "UMK": "aes",
+    "PSK": "aes",
+    "KEK": "aes",
+    "KCRIT": "aes",
+    "KFW": "aes",
+    "KB": "aes",
 }
 """The kinds of keys of a device and the door each is for."""
 
@@ -41,6 +47,7 @@ _BYTES: dict[KeyUse, tuple[int, ...]] = {
     "optical": (16, 20),
     "omak": (12,),
     "lon": (6,),
+    "aes": (16,),
     "any": (12, 16, 20),
 }
 _HEX = frozenset(string.hexdigits)
@@ -60,8 +67,8 @@ class Key:
     """6, 12, 16 or 20 secret bytes. Never shown by repr, str, format or pickle; equality takes constant time.
 
     The bytes come out only by name: ``secret()`` (as given), ``for_mep()`` (first 16), ``for_optical()`` (20, padded
-    with zeros), ``for_omak()`` (12), ``for_lon()`` (6). Each raises ConfigError when the key cannot serve there. Immutable by
-    convention.
+    with zeros), ``for_omak()`` (12), ``for_lon()`` (6), ``for_aes()`` (16). Each raises
+    ConfigError when the key cannot serve there. Immutable by convention.
     """
 
     __slots__ = ("__octets",)
@@ -101,6 +108,12 @@ class Key:
         """The 6 bytes by which the members of a domain authenticate."""
         if len(self.__octets) != 6:
             raise ConfigError(f"the key of a domain has 6 bytes, not {len(self.__octets)}")
+        return self.__octets
+
+    def for_aes(self) -> bytes:
+        """The 16 bytes of a key of the AES-128 suite."""
+        if len(self.__octets) != 16:
+            raise ConfigError(f"a key of the AES-128 suite has 16 bytes, not {len(self.__octets)}")
         return self.__octets
 
     def __len__(self) -> int:
@@ -162,10 +175,10 @@ def parse_key(given: str | bytes, *, use: KeyUse = "any") -> Key:
 
     Text: 20 characters or 16 characters (used as characters, whatever they look like); 40 or 32 hex digits, also in
     pairs parted by blank, colon, dash or dot; for an OMAK 24 hex digits or 12 characters; for a domain of the control network
-    12 hex digits; for the optical port also
+    12 hex digits, for the AES-128 suite 32; for the optical port also
     fewer than 20 characters, padded with zeros. ``ascii:`` or ``hex:`` in front decides what could be read in two
-    ways. Bytes: 16 or 20 (12 for an OMAK, 6 for a domain) are the key itself; other lengths are read as text. A line end behind the
-    text does not count.
+    ways. Bytes: 16 or 20 (12 for an OMAK, 6 for a domain, 16 for AES) are the key itself; other lengths are read as text. A line
+    end behind the text does not count.
 
     Raises ConfigError with a hint; its text tells lengths and places, never characters of the key.
     """
@@ -235,7 +248,7 @@ def _hex_lengths(use: KeyUse) -> tuple[int, ...]:
 
 
 def _character_length_fits(length: int, use: KeyUse) -> bool:
-    if use == "lon":
+    if use in ("lon", "aes"):
         return False
     if use == "omak":
         return length == 12
@@ -280,6 +293,8 @@ def _made(octets: bytes, use: KeyUse) -> Key:
 def _wanted(use: KeyUse) -> str:
     if use == "lon":
         return "the key of a domain is 12 hex digits or 6 bytes"
+    if use == "aes":
+        return "a key of the AES-128 suite is 32 hex digits or 16 bytes"
     if use == "omak":
         return "an OMAK is 24 hex digits or 12 bytes"
     if use == "optical":
