@@ -93,7 +93,8 @@ class Stack:
     another server for diagnostics and management than the plain one. ``token``: random bytes for challenges. ``now``: the moment of
     power-up; for ``quiet_s`` seconds from then nothing with a transaction number is sent, so that peers forget the old ones.
     ``concurrent``: transactions of one class in progress; 1 is the standard's, more are for IP (project choice), with
-    ``destinations`` remembered. ``allow_alternate_key``: serve proxy messages that bring a key.
+    ``destinations`` remembered. ``allow_alternate_key``: serve proxy messages that bring a key. ``commissionable``: deliver
+    application messages also while the node has no place, so that one can be given to it by them (project choice).
     """
 
     def __init__(
@@ -111,8 +112,10 @@ class Stack:
         queue: int = 64,
         allow_alternate_key: bool = False,
         promiscuous: bool = False,
+        commissionable: bool = False,
     ) -> None:
         self.configuration = configuration
+        self.commissionable = commissionable
         self.variables = variables
         self.management = management or Management(configuration, variables=variables)
         self.quiet_s = quiet_s
@@ -407,7 +410,7 @@ class Stack:
             self._manage(indication_of(packet, place, service, apdu, authenticated, reply, number), now)
         elif code == PROXY:
             self.proxy.receive(indication_of(packet, place, service, apdu, authenticated, reply, number), now)
-        elif self.configuration.online:
+        elif self.configuration.online or (self.commissionable and not self.configuration.configured):
             header, npdu, _ = packet
             self._events.append(
                 MessageReceived(

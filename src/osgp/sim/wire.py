@@ -33,7 +33,7 @@ from osgp.sim.medium_channel import MediumChannel
 from osgp.sim.wire_channel import A_BAND_SPEED, Channel, LineSpeed, Transmission
 from osgp.sim.wire_index import ListenerIndex
 from osgp.sim.wire_links import CLEAR, Dice, Fate, Links, Quality
-from osgp.sim.wire_port import OnEvents, PacketMachine, Port
+from osgp.sim.wire_port import OnEvents, PacketMachine, Port, SharesLine
 from osgp.wire.errors import DecodeError, LocalProtocolError
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Wire:
         if self.channel is not None:
             dice = Dice(self._slot_seed, len(self.ports))
             link = Link(self.channel.timing, dice, node_priority=node_priority, statistics=statistics)
+            if isinstance(machine, SharesLine):
+                machine.share_line(link.holds)
         port = Port(len(self.ports), machine, on_events, statistics, link, name)
         self.ports.append(port)
         if self.channel is not None:
@@ -285,6 +287,8 @@ class Wire:
                     port.statistics.count("transmission_errors")
                 return
             lpdu, packet = frame[:-2], None  # the one in 65,536 that no CRC notices
+        if self.medium is not None:
+            port.heard = transmission
         later = links.arrivals(number, sender, port.number, transmission.end_s - transmission.start_s)
         port.duplicated += len(later) - 1
         for delay_s in later:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from osgp.lon.entries import Statistics
 from osgp.lon.interests import Interests
 from osgp.lon.link import Link
 from osgp.lon.packet import Packet
 
-__all__ = ["OnEvents", "PacketMachine", "Port"]
+__all__ = ["OnEvents", "PacketMachine", "Port", "SharesLine"]
 
 
 class PacketMachine(Protocol):
@@ -39,13 +39,21 @@ class PacketMachine(Protocol):
         """Whom it listens to."""
 
 
+@runtime_checkable
+class SharesLine(Protocol):
+    """A machine that does not send again what still waits for its turn on a shared channel, as ``node.stack.Stack`` does not."""
+
+    def share_line(self, waits: Callable[[bytes], bool]) -> None:
+        """Told when it joins: whether a frame of its own (without CRC) waits."""
+
+
 class Port:
     """Where one machine is joined to a wire; counts what passes.
 
     ``sent``, ``received``: frames. ``lost``, ``damaged``, ``duplicated``: frames for this node to which a fault of the wire did that
     (a collision damages). ``collisions``: own transmissions that met another. ``dropped``: frames that the link refused or gave
     up. ``airtime_s``: of own transmissions, broken off ones included. ``link``: the access to a shared channel, None on a direct
-    wire.
+    wire. ``phase``: of the mains it is joined to, 1 to 3, 0 not known. ``heard``: over a medium, the transmission it took last.
     """
 
     __slots__ = (
@@ -57,6 +65,7 @@ class Port:
         "due_s",
         "duplicated",
         "free_s",
+        "heard",
         "hearing",
         "interests",
         "link",
@@ -66,6 +75,7 @@ class Port:
         "name",
         "number",
         "on_events",
+        "phase",
         "received",
         "sent",
         "statistics",
@@ -87,6 +97,8 @@ class Port:
         self.link = link
         self.name = name or str(number)
         self.interests = Interests()
+        self.phase = 0
+        self.heard: Any = None
         self.due_s = self.link_due_s = math.inf  # of the entries in the wire's heap that count; all others are stale
         self.free_s = 0.0  # when its transmitter is free, on a direct wire
         self.hearing = 0  # transmissions of others that are under way, as far as it hears them

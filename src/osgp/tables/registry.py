@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from osgp.tables.mentioned import MENTIONED
-from osgp.tables.table import PENDING, Procedure, Table, number_of, procedure_name, table_name
+from osgp.tables.table import PENDING, USER, Procedure, Table, number_of, procedure_name, table_name
 from osgp.wire.errors import ConfigError
 
 __all__ = [
@@ -92,6 +92,8 @@ def find_table(number: int) -> type[Table] | None:
     _entry_points()
     if number in _extra:
         return _extra[number]
+    if number >= USER:
+        return None
     name = table_name(number)
     module = _modules(name[:2].lower()).get(name)
     if module is None:

@@ -15,6 +15,7 @@ from osgp.wire.errors import ConfigError
 __all__ = [
     "PED_SIZE",
     "PENDING",
+    "USER",
     "Access",
     "PendingCopy",
     "Procedure",
@@ -27,6 +28,8 @@ __all__ = [
 
 EXTENDED = 2048
 PENDING = 4096
+USER = 0x4000
+"""User-defined tables begin here (``spec/osgp-application.md`` 1.2)."""
 PED_SIZE = 6
 """Bytes of the pending event description before the data of a pending table (optical guide p. 9)."""
 
@@ -148,9 +151,11 @@ def extended(number: int) -> int:
 
 
 def table_name(number: int) -> str:
-    """BT23, ET52; pending copies as PBT54 and PET47 (our spelling of number + 4096)."""
+    """BT23, ET52, UT16 (user-defined); pending copies as PBT54 and PET47 (our spelling of number + 4096)."""
     prefix = "P" if number & PENDING else ""
     plain = number & ~PENDING
+    if plain >= USER:
+        return f"{prefix}UT{plain - USER:02d}"
     return f"{prefix}ET{plain - EXTENDED:02d}" if plain >= EXTENDED else f"{prefix}BT{plain:02d}"
 
 
@@ -160,7 +165,7 @@ def procedure_name(number: int) -> str:
 
 
 def number_of(name: str) -> int:
-    """The number of a table or procedure by name (BT23, ET52, EP17, PBT54; also the older ST, MT, SP, MP) or by number.
+    """The number of a table or procedure by name (BT23, ET52, UT16, EP17, PBT54; also the older ST, MT, SP, MP) or by number.
 
     Raises ConfigError.
     """
@@ -177,4 +182,6 @@ def number_of(name: str) -> int:
     if kind in ("BT", "ST", "BP", "SP", "ET", "MT", "EP", "MP") and digits.isdecimal() and int(digits) < EXTENDED:
         base = EXTENDED if kind in ("ET", "MT", "EP", "MP") else 0
         return base + int(digits) + (PENDING if pending else 0)
+    if kind == "UT" and digits.isdecimal() and int(digits) < PENDING:
+        return USER + int(digits)
     raise ConfigError(f"{name!r} is no table or procedure", hint="names look like BT23, ET52, EP17 or PBT54 (pending)")
