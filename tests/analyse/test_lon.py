@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.analyse.lon import dissect_cnip, dissect_frame, dissect_lonip, explain_frame, target_apdu
+from osgp.analyse.lon_capture import cnip_json
 from osgp.analyse.lon_observer import LonObserver
-from osgp.analyse.lon_text import apdu_text, frame_text
+from osgp.analyse.lon_text import apdu_text, batch_lines, frame_text
+from osgp.analyse.lonbatch import read_columns
 from osgp.lon.address import Broadcast, Group, SubnetNode, UniqueNodeId
 from osgp.lon.apdu import Apdu
 from osgp.lon.cnip import data_packet
@@ -28,6 +30,7 @@ from osgp.lon.nm_expanded import KeyResponse, UpdateOpenMediaKey
 from osgp.lon.npdu import NetworkControl, NodeByte, Npdu, PduType
 from osgp.lon.proxy import Hop, chain_message
 from osgp.lon.tpdu import Spdu, SpduHeader
+from osgp.ports.capture import CaptureWriter
 from osgp.wire.explain import ExplainNode
 
 REQUEST = bytes.fromhex("0119018a0194490151")
@@ -206,6 +209,46 @@ def test_keys_are_shown_nowhere(name: str, crc: bool) -> None:
             if crc:  # the old CRC would tell something about the key
                 assert has_crc(row.raw if carrier == "lpdu" else row.raw[20:])
                 assert raw[-2:] != row.raw[-2:]
+
+
+@pytest.mark.parametrize("first", [0x01, 0x51, 0x21])
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+def test_keys_in_frames_of_no_known_form_are_shown_nowhere(first: int, version: int) -> None:
+    """Long transaction numbers in a version that nobody speaks; member lists that are too long."""
+    key = (
+        UpdateKey(key=KEY).encode() if first != 0x21 else DomainResponse(entry=domain_entry(b"I", 1, 20, KEY)).encode()
+    )
+    members = b"\x09" + bytes(9) if first == 0x51 else b""
+    low = b"\x65" if version else b""
+    spdu = bytes((first,)) + low + members + key
+    control = NetworkControl(domain_length=1, address_format=2, pdu_type=PduType.SPDU, version=version)
+    raw = with_crc(b"\x01" + bytes((control, 1, 0x8A, 1, 0x94)) + b"I" + spdu)
+    lonip = bytes((1 << 4 if version == 2 else version << 4, 0x11)) + spdu
+    rows = [
+        LonObserver().frame(raw, crc=True),
+        *LonObserver().cnip(data_packet(raw[:-2])),
+        LonObserver().lonip(lonip, "10.73.1.10", "10.73.1.20"),
+    ]
+    if version == 1:  # in LON/IP that is enhanced mode
+        rows.append(LonObserver().lonip(b"\x20" + lonip[1:], "10.73.1.10", "10.73.1.20"))
+    for row in rows:
+        shown = json.dumps(row.to_json(tree=True)) + row.text + repr(row.tree)
+        assert KEY.hex() not in shown.lower().replace(" ", "")
+        assert KEY not in row.raw
+    assert KEY.hex() not in "".join(cnip_json(data_packet(raw[:-2]))).replace(" ", "").lower()
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_lines_of_a_capture_show_no_key_of_a_version_that_nobody_speaks(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "odd.pcap"
+    control = NetworkControl(domain_length=1, address_format=2, pdu_type=PduType.SPDU, version=version)
+    head = b"\x01" + bytes((control, 1, 0x8A, 1, 0x94)) + b"I"
+    with CaptureWriter(path, hide_keys=False) as writer:
+        for begin in (b"\x01", b"\x01\x07", b"\x01\x65", b"\x51\x01\x02", b"\x51\x01\x01\x02"):
+            writer.write_lpdu(head + begin + UpdateKey(key=KEY).encode())
+    lines = list(batch_lines(read_columns(path)))
+    assert len(lines) == 5
+    assert not any(KEY.hex() in line.lower().replace(" ", "") for line in lines)
 
 
 def test_keys_in_a_frame_with_a_wrong_crc_are_hidden_with_the_crc() -> None:

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from osgp.lon.apdu import PROXY
+from osgp.lon.apdu import CLASSIC_PROXY, PROXY
 from osgp.lon.crc import with_crc, without_crc
 from osgp.lon.events import Event
 from osgp.lon.headers import read_pdu
 from osgp.lon.ltep import Ltep
 from osgp.lon.npdu import PduType
 from osgp.lon.packet import packet_of
-from osgp.lon.proxy import CLASSIC_PROXY
 from osgp.node.stack import Stack
 from osgp.wire.errors import DecodeError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import osgp
+from osgp.lon import apdu as codes
 from osgp.lon import nd, nm, nm_expanded, nm_router, nm_variables
 from osgp.lon.apdu import Apdu, failure_code, success_code
 from osgp.lon.commands import (
@@ -369,3 +372,18 @@ def test_a_real_domain_response_holds_a_domain_entry() -> None:
     assert isinstance(value, nm.DomainResponse)
     assert isinstance(value.entry, DomainEntry)
     assert (value.entry.domain, value.entry.subnet, value.entry.node.node, value.entry.key) == (b"I", 1, 20, KEY)
+
+
+@pytest.mark.parametrize("name", ["CLASSIC_PROXY", "ROUTER_ESCAPE"])
+def test_the_codes_of_carrying_commands_are_named_once(name: str) -> None:
+    code = getattr(codes, name)
+    named = [
+        f"{path.name}: {target.id}"
+        for folder in ("lon", "analyse", "node", "cli/lon")
+        for path in sorted((Path(osgp.__file__).parent / folder).glob("*.py"))
+        for statement in ast.parse(path.read_text("utf-8")).body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and statement.value.value == code and type(statement.value.value) is int
+    ]
+    assert named == [f"apdu.py: {name}"]

@@ -301,7 +301,18 @@ def test_keys_do_not_reach_a_capture_in_datagrams() -> None:
     cnip = data_packet(QUERY_STATUS) + data_packet(UPDATE_DOMAIN, crc=True)
     lonip = bytes.fromhex("0011") + UPDATE_DOMAIN[7:]
     enhanced_mode = bytes.fromhex("1011 0123") + UPDATE_DOMAIN[8:]
-    for port, payload in ((1628, cnip), (1628, cnip[:-1]), (2541, lonip), (2541, enhanced_mode)):
+    unknown = bytes.fromhex("2011 0123") + UPDATE_DOMAIN[8:]
+    unspoken = data_packet(
+        UPDATE_DOMAIN[:1] + bytes((UPDATE_DOMAIN[1] | 0xC0,)) + UPDATE_DOMAIN[2:8] + b"\x23" + UPDATE_DOMAIN[8:]
+    )
+    for port, payload in (
+        (1628, cnip),
+        (1628, cnip[:-1]),
+        (1628, unspoken),
+        (2541, lonip),
+        (2541, enhanced_mode),
+        (2541, unknown),
+    ):
         stream = io.BytesIO()
         with CaptureWriter(stream, "pcap") as writer:
             writer.write_datagram(Endpoint("10.73.1.10", 40000), Endpoint("10.73.1.20", port), payload)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
-from osgp.lon.apdu import PROXY, PROXY_FAILED, Apdu, Family, NvMessage, family
+from osgp.lon.apdu import PROXY, PROXY_FAILED, ROUTER_ESCAPE, Apdu, Family, NvMessage, family
 from osgp.lon.authpdu import AuthPdu
 from osgp.lon.cnip import DIGEST_SIZE, HEADER_SIZE, CnIpPacket, lpdu_in
 from osgp.lon.commands import command, decode_request, decode_response, is_command
@@ -21,9 +21,9 @@ from osgp.lon.crc import CRC_SIZE, has_crc, with_crc, without_crc
 from osgp.lon.lonip import LonIpHeader
 from osgp.lon.lpdu import LinkHeader, Lpdu, LpduWithCrc
 from osgp.lon.ltep import Ltep, LtepFailure
-from osgp.lon.npdu import AddressFormat, Npdu, PduType
+from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, Npdu, PduType
 from osgp.lon.packet import Packet
-from osgp.lon.redact import MASK, redacted_apdu
+from osgp.lon.redact import MASK, redacted_apdu, redacted_pdu
 from osgp.lon.tpdu import VERSIONS, Spdu, SpduType, Tpdu, TpduType
 from osgp.wire import EMPTY, Context, Struct, layout_of
 from osgp.wire.errors import BadCrc, DecodeError, Truncated
@@ -40,7 +40,6 @@ __all__ = [
     "target_apdu",
 ]
 
-ROUTER_ESCAPE = 0x7E
 _MOST_NESTED = 16
 _PDUS: dict[int, type[Tpdu] | type[Spdu] | type[AuthPdu]] = {
     PduType.TPDU: Tpdu,
@@ -252,7 +251,7 @@ def dissect_lonip(datagram: bytes, packet: Packet | None) -> Dissection:
         return found
     if packet is not None:
         found.header, found.npdu = packet.header, packet.npdu
-    version = {0: 0, 1: 2}.get(header.version.version, header.version.version & 3)
+    version = {0: LEGACY, 1: ENHANCED}.get(header.version.version, 3)  # 3: one that nobody speaks
     _pdu(found, PduType(header.control.pdu_type), version, len(datagram) - len(header.pdu))
     return found
 
@@ -326,16 +325,17 @@ def _pdu(found: Dissection, kind: PduType, version: int, start: int, end: int | 
         found.error = found.error or f"nothing is enclosed (lon: Npdu.pdu at byte {start}); likely {CUT}"
         return False
     context = VERSIONS[version]
+    masked = version not in (LEGACY, ENHANCED) and _hide(found, start, redacted_pdu(raw, kind, version), end)
     if kind == PduType.APDU:
         found._apdu_at = start
     else:
         struct = _PDUS[kind]
         found._layers.append(("pdu", struct, context, start, end))
         try:
-            found.pdu = struct.decode(raw, context)
+            found.pdu = struct.decode(found.raw[start:end], context)
         except DecodeError as error:
             found.error = found.error or told_at(error, start, CUT)
-            return False
+            return _hide(found, start, redacted_pdu(raw, kind, version), end) or masked
         if kind == PduType.AUTHPDU:
             return False
         found._apdu_at = end - len(found.pdu.apdu) if isinstance(found.pdu, (Tpdu, Spdu)) else end
@@ -345,11 +345,17 @@ def _pdu(found: Dissection, kind: PduType, version: int, start: int, end: int | 
             found.error or f"no message in it (lon: {type(found.pdu).__name__}.apdu at byte {end}); likely {CUT}"
         )
     found.apdu = redacted_apdu(apdu, found.is_response)
-    masked = found.apdu != apdu
-    if masked:
-        found.raw = found.raw[: found._apdu_at] + found.apdu + found.raw[end:]
+    masked = _hide(found, found._apdu_at, found.apdu, end) or masked
     found.error = found.error or apdu_error(found.apdu, found._apdu_at, found.is_response)
     return masked
+
+
+def _hide(found: Dissection, start: int, shown: bytes, end: int) -> bool:
+    """Show these bytes in place of what was there; whether they differ."""
+    if shown == found.raw[start:end]:
+        return False
+    found.raw = found.raw[:start] + shown + found.raw[end:]
+    return True
 
 
 def apdu_error(apdu: bytes, start: int, response: bool) -> str:

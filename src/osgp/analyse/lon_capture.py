@@ -37,7 +37,7 @@ from osgp.lon.authpdu import AuthPdu
 from osgp.lon.cnip import HEADER_SIZE, CnIpHeader, CnIpPacket, lpdu_in
 from osgp.lon.crc import CRC_SIZE, has_crc, with_crc
 from osgp.lon.lpdu import Lpdu, LpduWithCrc
-from osgp.lon.npdu import Npdu, PduType
+from osgp.lon.npdu import ENHANCED, LEGACY, Npdu, PduType
 from osgp.lon.redact import redacted_apdu
 from osgp.lon.tpdu import VERSIONS, Spdu, SpduType, Tpdu, TpduType
 from osgp.ports.capture import LonFrame, lon_frames, packets_of
@@ -254,6 +254,8 @@ def _sound(datagram: bytes, crc: bool | None) -> str | None:
         npdu = _NPDU.decode(npdu_raw)
         pdu, control = npdu.pdu, int(npdu.control)
         kind = control >> 4 & 3
+        if control >> 6 not in (LEGACY, ENHANCED):
+            return None
         if kind == _APDU:
             text, error = _message(pdu, end, False)
         else:

@@ -35,8 +35,8 @@ from osgp.lon.nm import (
     UpdateDomain,
     UpdateKey,
 )
-from osgp.lon.npdu import AddressFormat, PduType
-from osgp.lon.redact import redacted_apdu
+from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, PduType
+from osgp.lon.redact import redacted_apdu, redacted_pdu
 from osgp.lon.tpdu import SpduHeader, SpduType, TpduHeader, members_in
 from osgp.wire import Struct
 from osgp.wire.errors import DecodeError
@@ -227,7 +227,7 @@ def batch_lines(batch: LonBatch, *, numbered: bool = True) -> Iterator[str]:
     words: dict[tuple[bytes, bool], str] = {}
     session, response_type = int(PduType.SPDU), int(SpduType.RESPONSE)
     for row in zip(*columns):
-        number, time_ns, error, transaction, length, offset, list_length, *rest = row
+        number, time_ns, error, transaction, length, offset, list_length, version, *rest = row
         key = tuple(rest)
         head = heads.get(key)
         if head is None:
@@ -240,6 +240,9 @@ def batch_lines(batch: LonBatch, *, numbered: bool = True) -> Iterator[str]:
             if list_length >= 0:
                 line += _members(data[offset - list_length : offset].tobytes())
             apdu = data[offset : offset + length].tobytes()
+            if version not in (LEGACY, ENHANCED) and kind <= session:  # nobody speaks it: no key in either reading
+                start = offset - (1 if list_length < 0 else 2 + list_length)
+                apdu = redacted_pdu(data[start : offset + length].tobytes(), kind, version)[offset - start :]
             response = kind == session and code == response_type
             text = words.get((apdu, response))
             if text is None:
@@ -261,6 +264,7 @@ _COLUMNS = (
     "apdu_length",
     "apdu_offset",
     "member_list_length",
+    "version",
     "pdu_type",
     "type",
     "source_subnet",

@@ -10,9 +10,11 @@ from osgp.wire import Bits, OpenEnum, Struct, bit
 from osgp.wire import fields as f
 
 __all__ = [
+    "CLASSIC_PROXY",
     "OFFLINE",
     "PROXY",
     "PROXY_FAILED",
+    "ROUTER_ESCAPE",
     "Apdu",
     "Family",
     "NvHeader",
@@ -28,6 +30,10 @@ PROXY_FAILED = 0x4C
 """Response of the enhanced proxy: a hop failed; one byte says which."""
 PROXY = 0x4D
 """Enhanced proxy message; as a response: done."""
+CLASSIC_PROXY = 0x52
+"""Classic proxy: with an address for an agent, without one for the node itself."""
+ROUTER_ESCAPE = 0x7E
+"""A command for the other half of a router: the command follows."""
 
 
 class Family(OpenEnum):

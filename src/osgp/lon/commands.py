@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from osgp.lon import nd, nm, nm_expanded, nm_router, nm_variables
-from osgp.lon.apdu import PROXY_FAILED, Apdu, failure_code, success_code
+from osgp.lon.apdu import CLASSIC_PROXY, PROXY_FAILED, ROUTER_ESCAPE, Apdu, failure_code, success_code
 from osgp.lon.ltep import LtepFailure
 from osgp.lon.redact import redacted_apdu
 from osgp.wire import Struct, layout_of
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 EXPANDED = 0x60
-ROUTER_ESCAPE = 0x7E
 
 
 class Command(NamedTuple):
@@ -54,7 +53,7 @@ def _rows() -> list[Command]:
     done, expanded_done = nm.Done, nm_expanded.ExpandedDone
     basic: list[tuple[int, str, type[Struct], type[Struct] | None, str]] = [
         (0x51, "query status", nd.QueryStatus, nd.StatusResponse, "open"),
-        (0x52, "proxy", nd.ProxyRequest, nd.StatusResponse, "open"),
+        (CLASSIC_PROXY, "proxy", nd.ProxyRequest, nd.StatusResponse, "open"),
         (0x53, "clear status", nd.ClearStatus, done, ""),
         (0x54, "query transceiver", nd.QueryTransceiver, nd.TransceiverResponse, ""),
         (0x56, "query status, flex domain", nd.QueryStatusFlex, nd.StatusResponse, "open"),
@@ -90,7 +89,7 @@ def _rows() -> list[Command]:
         (0x7B, "query router table", nm_router.QueryRouterTable, nm_router.RouterTableResponse, ""),
         (0x7C, "router status", nm_router.QueryRouterStatus, nm_router.RouterStatusResponse, ""),
         (0x7D, "device escape", nm.DeviceEscape, Apdu, "writes"),
-        (0x7E, "router escape", nm_router.RouterEscape, Apdu, "writes"),
+        (ROUTER_ESCAPE, "router escape", nm_router.RouterEscape, Apdu, "writes"),
         (0x7F, "service pin", nm.ServicePin, None, "open padded"),
     ]
     expanded: list[tuple[int, str, type[Struct], type[Struct] | None, str]] = [
@@ -204,7 +203,7 @@ def _escape_response(request: bytes) -> type[Struct]:
 
 
 _BY_REQUEST: dict[int, Callable[[bytes], type[Struct]]] = {
-    0x52: _proxy_response,
+    CLASSIC_PROXY: _proxy_response,
     0x70: _install_response,
     0x7D: _escape_response,
 }

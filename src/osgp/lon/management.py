@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osgp.lon.apdu import failure_code, success_code
-from osgp.lon.commands import EXPANDED, ROUTER_ESCAPE, Command, command, is_command
+from osgp.lon.apdu import CLASSIC_PROXY, ROUTER_ESCAPE, failure_code, success_code
+from osgp.lon.commands import EXPANDED, Command, command, is_command
 from osgp.lon.configuration import Configuration
 from osgp.lon.events import Dropped, Event
 from osgp.lon.indication import NULL, SILENT, Indication, Outcome
@@ -53,7 +53,6 @@ from osgp.wire.errors import BadValue, DecodeError
 
 __all__ = ["Management"]
 
-_CLASSIC_PROXY = 0x52
 _FLEX = 0x56
 _UPDATE_ADDRESS = 0x66
 _SET_MODE = 0x6C
@@ -130,7 +129,7 @@ class Management:
         nothing here depends on time.
         """
         apdu = indication.apdu
-        if not apdu or not is_command(apdu[0]) or (apdu[0] == _CLASSIC_PROXY and len(apdu) > 2):
+        if not apdu or not is_command(apdu[0]) or (apdu[0] == CLASSIC_PROXY and len(apdu) > 2):
             return Outcome(forward=True)
         known = command(apdu[0], apdu[1:])
         forbidden = self._forbidden(known, indication)

@@ -7,6 +7,7 @@ was read and found allowed before; see ``management``.
 from __future__ import annotations
 
 from osgp.lon import nd, nm, nm_expanded, nm_variables
+from osgp.lon.apdu import CLASSIC_PROXY
 from osgp.lon.configuration import DOMAINS
 from osgp.lon.entries import NodeState, Statistics
 from osgp.lon.events import ServicePinReceived, Winked
@@ -352,7 +353,7 @@ def _query_ip_address(node: Managed, indication: Indication, request: nm_expande
 
 NODE: dict[tuple[int, int | None], Handler] = {
     (0x51, None): _query_status,
-    (0x52, None): _proxied,
+    (CLASSIC_PROXY, None): _proxied,
     (0x53, None): _clear_status,
     (0x54, None): _query_transceiver,
     (0x56, None): _query_status_flex,

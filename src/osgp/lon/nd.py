@@ -6,6 +6,7 @@ response belongs to which request only the session knows (see ``commands``).
 
 from __future__ import annotations
 
+from osgp.lon.apdu import CLASSIC_PROXY
 from osgp.lon.entries import AddressEntry, NodeStateByte
 from osgp.wire import Bits, Struct, bit
 from osgp.wire import fields as f
@@ -76,7 +77,7 @@ class StatusResponse(Diagnostics):
 class ProxyRequest(Diagnostics):
     """Classic proxy: with an address for an agent, which sends the first two bytes there; without one for the node itself."""
 
-    code: int = f.u8(default=0x52, values={0x52: "proxy"})
+    code: int = f.u8(default=CLASSIC_PROXY, values={CLASSIC_PROXY: "proxy"})
     subcommand: int = f.u8(default=1, values={0: "query ID, unconfigured", 1: "query status", 2: "query transceiver"})
     address: AddressEntry | None = f.record(
         AddressEntry, optional=True, doc="send address of the target; its domain index is not used", default=None

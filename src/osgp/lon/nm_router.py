@@ -6,6 +6,7 @@ group, in four blocks of eight bytes; bit n is bit n % 8, least significant firs
 
 from __future__ import annotations
 
+from osgp.lon.apdu import ROUTER_ESCAPE
 from osgp.lon.nm import Management
 from osgp.wire import Bits, OpenEnum, bit
 from osgp.wire import fields as f
@@ -150,5 +151,5 @@ class RouterStatusResponse(Management, source=_SOURCE, status="unverified"):
 class RouterEscape(Management, source=_SOURCE, status="unverified"):
     """A command for the other half of a router."""
 
-    code: int = f.u8(default=0x7E, values={0x7E: "router escape"})
+    code: int = f.u8(default=ROUTER_ESCAPE, values={ROUTER_ESCAPE: "router escape"})
     apdu: bytes = f.binary(default=b"", doc="the command")

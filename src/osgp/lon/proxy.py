@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, destination_of_entry
-from osgp.lon.apdu import PROXY, PROXY_FAILED, failure_code, success_code
+from osgp.lon.apdu import CLASSIC_PROXY, PROXY, PROXY_FAILED, failure_code, success_code
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.entries import AddressEntry
 from osgp.lon.events import Dropped, Event
@@ -55,13 +55,11 @@ __all__ = [
     "ProxyFailure",
     "Responder",
     "chain_message",
-    "CLASSIC_PROXY",
     "extra_wait_s",
     "failure_in",
     "safe_timer_s",
 ]
 
-CLASSIC_PROXY = 0x52
 """Network diagnostics: ask a node beyond this one for its identity, status or transceiver."""
 
 _LEAST_WAIT_S = 1.0

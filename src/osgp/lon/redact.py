@@ -6,27 +6,28 @@ the enhanced proxy (6.4). They are replaced by as many bytes 2A: lengths and off
 *report key* and *update key* (20 09, 60 0A), the alternate key, and all of these inside a proxied or router-escaped message.
 
 What cannot be recognised by a frame alone is not masked: reading and writing memory at an address where another maker's node
-keeps its domain table (our own never lets it be read, see ``memory``), and the commands of the second security generation. A
-response is recognised by code and length, since its request is not at hand: a foreign one of the same shape is masked, too.
+node keeps its domain table (our own never lets it be read, see ``memory``), and the commands of the second security generation. A
+response is recognised by code and length, since its request is not at hand: a foreign one of the same shape is masked, too. Frames
+of an NPDU version that no source describes are read in both ways, with short and with long transaction numbers, and what either
+takes for a key is masked; so is a key behind a member list that is longer than ours may be.
 """
 
 from __future__ import annotations
 
-from osgp.lon.apdu import PROXY
+from osgp.lon.apdu import PROXY, ROUTER_ESCAPE
 from osgp.lon.ltep import Ltep
 from osgp.lon.nm import DomainResponse, UpdateDomain, UpdateKey
 from osgp.lon.nm_expanded import KeyResponse, UpdateOpenMediaKey
-from osgp.lon.npdu import Npdu, PduType
-from osgp.lon.tpdu import VERSIONS, Spdu, SpduType, Tpdu
+from osgp.lon.npdu import ENHANCED, LEGACY, Npdu, PduType
+from osgp.lon.tpdu import VERSIONS, Spdu, SpduHeader, SpduType, Tpdu
 from osgp.wire import Struct, layout_of
 from osgp.wire.errors import DecodeError
 
-__all__ = ["MASK", "redacted", "redacted_apdu"]
+__all__ = ["MASK", "may_hide", "redacted", "redacted_apdu", "redacted_pdu"]
 
 MASK = 0x2A
 """What stands in place of a key's bytes (project choice)."""
 _CRC_SIZE = 2
-_ROUTER_ESCAPE = 0x7E
 _MOST_NESTED = 16
 """Proxied messages inside proxied messages that are looked into; what is deeper is masked as a whole (project choice)."""
 
@@ -47,9 +48,9 @@ _RESPONSES: dict[bytes, slice] = {
 }
 
 
+_CARRIERS = (PROXY, ROUTER_ESCAPE)
 _HIDING = tuple(
-    frozenset((*(head[0] for head in heads), *more))
-    for heads, more in ((_REQUESTS, (PROXY, _ROUTER_ESCAPE)), (_RESPONSES, ()))
+    frozenset((*(head[0] for head in heads), *more)) for heads, more in ((_REQUESTS, _CARRIERS), (_RESPONSES, ()))
 )
 """First bytes of the messages that may hold a key: requests, responses."""
 
@@ -90,9 +91,9 @@ def _mask_apdu(out: bytearray, pos: int, response: bool) -> None:
         if pos >= len(out):
             return
         code = out[pos]
-        if response or code not in (PROXY, _ROUTER_ESCAPE):
+        if response or code not in (PROXY, ROUTER_ESCAPE):
             break
-        pos = pos + 1 if code == _ROUTER_ESCAPE else _mask_proxied(out, pos)
+        pos = pos + 1 if code == ROUTER_ESCAPE else _mask_proxied(out, pos)
     else:
         _mask(out, pos, len(out))
         return
@@ -100,6 +101,12 @@ def _mask_apdu(out: bytearray, pos: int, response: bool) -> None:
         longest = place.stop + _CRC_SIZE
         if out.startswith(head, pos) and not (response and len(out) - pos > longest):
             _mask(out, pos + place.start, pos + place.stop)
+
+
+def may_hide(head: bytes, response: bool) -> bool:
+    """Whether an APDU that begins with these bytes, one at least, may hold a key. ``response`` as in ``redacted_apdu``."""
+    known = _RESPONSES if response else _REQUESTS
+    return (not response and head[0] in _CARRIERS) or any(head.startswith(key) or key.startswith(head) for key in known)
 
 
 def redacted_apdu(apdu: bytes, response: bool) -> bytes:
@@ -111,6 +118,34 @@ def redacted_apdu(apdu: bytes, response: bool) -> bytes:
     return bytes(out)
 
 
+def redacted_pdu(pdu: bytes, kind: int, version: int) -> bytes:
+    """What an NPDU of that version encloses, a PDU of that kind, without keys and of the same length."""
+    if kind == PduType.AUTHPDU or not pdu:
+        return bytes(pdu)
+    if kind == PduType.APDU:
+        return redacted_apdu(pdu, False)
+    response = kind == PduType.SPDU and SpduHeader(pdu[0]).type == SpduType.RESPONSE
+    if version in (LEGACY, ENHANCED):
+        return _read_as(pdu, kind, version, response)
+    readings = zip(_read_as(pdu, kind, LEGACY, response), _read_as(pdu, kind, ENHANCED, response), pdu, strict=True)
+    return bytes(one if one != raw else other for one, other, raw in readings)
+
+
+def _read_as(pdu: bytes, kind: int, version: int, response: bool) -> bytes:
+    start = _apdu_at(pdu, kind, version)
+    return pdu[:start] + redacted_apdu(pdu[start:], response)
+
+
+def _apdu_at(pdu: bytes, kind: int, version: int) -> int:
+    """Where the APDU begins in a TPDU or SPDU read with that version; its end, where it has none."""
+    struct = Spdu if kind == PduType.SPDU else Tpdu
+    try:
+        return len(pdu) - len(struct.decode(pdu, VERSIONS[version]).apdu)
+    except DecodeError as error:
+        at = len(pdu) if error.field != "member_list" or error.bit_offset is None else error.bit_offset // 8
+        return at + 1 + pdu[at] if at < len(pdu) else at  # behind a list longer than ours may be
+
+
 def redacted(lpdu: bytes) -> bytes:
     """The frame without keys, of the same length; a CRC behind it is the caller's to calculate anew.
 
@@ -120,21 +155,5 @@ def redacted(lpdu: bytes) -> bytes:
         npdu = Npdu.decode(lpdu[1:])
     except DecodeError:
         return bytes(lpdu)
-    response = False
-    apdu = npdu.pdu
-    kind = npdu.control.pdu_type
-    if kind == PduType.AUTHPDU:
-        return bytes(lpdu)
-    if kind in (PduType.TPDU, PduType.SPDU):
-        try:
-            if kind == PduType.SPDU:
-                spdu = Spdu.decode(apdu, VERSIONS[npdu.control.version])
-                response = spdu.header.type == SpduType.RESPONSE
-                apdu = spdu.apdu
-            else:
-                apdu = Tpdu.decode(apdu, VERSIONS[npdu.control.version]).apdu
-        except DecodeError:
-            return bytes(lpdu)
-    out = bytearray(lpdu)
-    _mask_apdu(out, len(out) - len(apdu), response)
-    return bytes(out)
+    start = len(lpdu) - len(npdu.pdu)
+    return bytes(lpdu[:start]) + redacted_pdu(npdu.pdu, npdu.control.pdu_type, npdu.control.version)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osgp.lon.apdu import failure_code, success_code
+from osgp.lon.apdu import ROUTER_ESCAPE, failure_code, success_code
 from osgp.lon.configuration import DOMAINS, Configuration, Membership
 from osgp.lon.nm import Done
 from osgp.lon.nm_router import (
@@ -40,10 +40,7 @@ from osgp.lon.packet import Packet
 from osgp.wire import EMPTY, Struct, layout_of
 from osgp.wire.errors import ConfigError
 
-__all__ = ["ESCAPE", "ForwardingTable", "Router", "RouterCounters", "RouterSide"]
-
-ESCAPE = 0x7E
-"""Code of a command for the other half: the command follows."""
+__all__ = ["ForwardingTable", "Router", "RouterCounters", "RouterSide"]
 
 _NUMBERS = 256
 _BLOCK = 8
@@ -204,7 +201,7 @@ class Router:
         own code refuses what cannot be handed on: no command, an escape in an escape, more than two sides.
         """
         code = apdu[0] if apdu else -1
-        if code == ESCAPE:
+        if code == ROUTER_ESCAPE:
             return self._escape(apdu[1:], side)
         layout = _COMMANDS.get(code)
         if layout is None:
@@ -282,8 +279,8 @@ class Router:
                 table.reset(flood=flood)
 
     def _escape(self, inner: bytes, side: int) -> bytes | None:
-        refusal = bytes((failure_code(ESCAPE),))
-        if not inner or inner[0] == ESCAPE or len(self.sides) != 2:
+        refusal = bytes((failure_code(ROUTER_ESCAPE),))
+        if not inner or inner[0] == ROUTER_ESCAPE or len(self.sides) != 2:
             return refusal
         if inner[0] in _COMMANDS:
             return self.serve(inner, 1 - side)

@@ -367,12 +367,16 @@ def _hidden_cnip(payload: bytes) -> bytes:
     return out
 
 
+_NO_VERSION = 3
+"""A version of the NPDU that nobody speaks: such a frame is read in both ways (``osgp.lon.redact``)."""
+
+
 def _hidden_lonip(payload: bytes) -> bytes:
     try:
         raw = LonIpHeader.decode(payload)
-        version = LONIP_VERSIONS[raw.version.version]
-    except (DecodeError, KeyError):
+    except DecodeError:
         return payload
+    version = LONIP_VERSIONS.get(raw.version.version, _NO_VERSION)
     control = NetworkControl(version=version, pdu_type=raw.control.pdu_type)
     frame = Packet(LinkHeader(0), Npdu(control=control, destination_subnet=0, pdu=raw.pdu)).lpdu()
     size = len(raw.pdu)
