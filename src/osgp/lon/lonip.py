@@ -27,8 +27,8 @@ from osgp.lon.lonip_map import (
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.nm_expanded import AnnounceDevice
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, NetworkControl, NodeByte, Npdu, PduType, domain_code
-from osgp.lon.packet import Packet
-from osgp.lon.tpdu import SpduHeader, TpduHeader
+from osgp.lon.packet import Envelope, Letter, Packet
+from osgp.lon.tpdu import TpduHeader
 from osgp.wire import Bits, OpenEnum, Struct, any_of, bit
 from osgp.wire import fields as f
 from osgp.wire.errors import BadValue, Truncated, UnknownCode
@@ -171,9 +171,6 @@ _FORMATS = {
 }
 _NUMBERED = (PduType.TPDU, PduType.SPDU)
 _TYPE_MASK = TpduHeader.fields["type"].mask
-assert SpduHeader.fields["type"].mask == _TYPE_MASK, (
-    "one question for both: is it a message that wants answers (type 0)?"
-)
 _DEVICE = AnnounceDevice().encode()
 _FIXED = LonIpVersion.size + LonIpControl.size
 _HEADERS = 16384
@@ -206,37 +203,40 @@ def announcement(place: Place) -> Packet:
     )
 
 
-@dataclass(slots=True)
-class _Opened:
-    """What a known header says, so that it is not read again: all of the packet but the enclosed PDU.
+class _Opened(Envelope):
+    """What a known header (``prefix``) says, so that it is not read again. ``peer``: who sends it, if that was learnt."""
 
-    ``asking``: the link header if the PDU wants answers (type 0), else ``header``.
-    """
+    __slots__ = ("announces", "peer", "prefix", "size")
 
-    size: int
-    peer: Peer | None
-    announces: bool
-    header: LinkHeader
-    asking: LinkHeader
-    control: NetworkControl
-    source_subnet: int
-    source_node: NodeByte
-    destination_subnet: int | None
-    destination_node: NodeByte | None
-    group: int | None
-    member: int | None
-    unique_node_id: bytes | None
-    domain: bytes
+    def __init__(
+        self,
+        header: LinkHeader,
+        npdu: Npdu,
+        asking: LinkHeader,
+        *,
+        prefix: bytes,
+        peer: Peer | None,
+        announces: bool,
+    ) -> None:
+        super().__init__(header, npdu, asking)
+        self.prefix = prefix
+        self.size = len(prefix)
+        self.peer = peer
+        self.announces = announces
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Prepared:
-    """A header written once, and where it goes. ``asking``: the header in front of a PDU that wants answers (type 0)."""
+    """A header written once, and where it goes. ``asking``: the header in front of a PDU that wants answers (type 0).
+
+    ``carrier``: who keeps it; None if it is to be made anew for the next packet.
+    """
 
     prefix: bytes
     asking: bytes
     endpoints: tuple[Endpoint, ...]
     peer: Peer | None
+    carrier: LonIp | None
 
 
 class LonIp:
@@ -265,6 +265,7 @@ class LonIp:
         self._multicast = multicast
         self._listeners = tuple(listeners)
         self._opened: OrderedDict[tuple[Endpoint, bytes], _Opened] = OrderedDict()
+        self._latest: dict[Endpoint, _Opened] = {}
         self._sizes: dict[bytes, tuple[int, ...]] = {}
         self._sized: dict[tuple[bytes, int], int] = {}
         self._nowhere: dict[Place, Endpoint] = {}
@@ -276,15 +277,16 @@ class LonIp:
         Raises Truncated (also when nothing is enclosed), UnknownCode (version, address format), BadValue (addresses that the IP
         addresses were to say, and do not).
         """
+        letter = self.take(datagram, source, now)
+        return None if letter is None else letter.packet()
+
+    def take(self, datagram: bytes, source: Endpoint, now: float) -> Letter | None:
+        """As ``read``; the envelope of the letter is one object for all datagrams with this header from there."""
         if self._multicast:
             source = (source[0], self.addresses.port)
-        for size in self._sizes.get(datagram[:_FIXED], ()):
-            # A header ends where its own bytes say: one that begins as a known one does is that one.
-            known = self._opened.get((source, datagram[:size]))
-            if known is not None:
-                break
-        else:
-            known = self._open(datagram, source, now)
+        known = self._latest.get(source)
+        if known is None or not datagram.startswith(known.prefix):
+            known = self._known(datagram, source, now)
         peer = known.peer
         if peer is not None:
             if peer.gone:
@@ -296,25 +298,42 @@ class LonIp:
             raise Truncated("nothing enclosed", floor="lon", struct="LonIpHeader", field="pdu", data=datagram)
         if known.announces and pdu.startswith(_DEVICE):
             return None  # learnt from the header already; whole subnets are for network management, which asks who may say so
-        npdu = _new(Npdu)
-        npdu.control = known.control
-        npdu.source_subnet = known.source_subnet
-        npdu.source_node = known.source_node
-        npdu.destination_subnet = known.destination_subnet
-        npdu.destination_node = known.destination_node
-        npdu.group = known.group
-        npdu.member = known.member
-        npdu.unique_node_id = known.unique_node_id
-        npdu.domain = known.domain
-        npdu.pdu = pdu
-        npdu._rest = b""
-        return Packet(known.header if pdu[0] & _TYPE_MASK else known.asking, npdu)
+        letter = _new(Letter)  # as packet.letter_of
+        letter.envelope = known
+        letter.pdu = pdu
+        return letter
 
-    def write(self, packet: Packet, now: float) -> tuple[bytes, tuple[Endpoint, ...]]:
+    def _known(self, datagram: bytes, source: Endpoint, now: float) -> _Opened:
+        """What is known of a header that is not the last from there; if nothing is, it is read."""
+        for size in self._sizes.get(datagram[:_FIXED], ()):
+            # A header ends where its own bytes say: one that begins as a known one does is that one.
+            known = self._opened.get((source, datagram[:size]))
+            if known is not None:
+                self._latest[source] = known
+                return known
+        return self._open(datagram, source, now)
+
+    def write(self, packet: Packet | Letter, now: float) -> tuple[bytes, tuple[Endpoint, ...]]:
         """The datagram for a packet and where to send it (nowhere, if nobody is known to listen).
 
         Raises BadValue for what LON/IP cannot say: a version other than legacy and enhanced mode, fields that do not fit.
         """
+        if type(packet) is Letter:
+            pdu = packet.pdu
+            prepared = packet.envelope.way
+            if type(prepared) is not _Prepared or prepared.carrier is not self or self._is_over(prepared, now):
+                prepared = packet.envelope.way = self._prepared_for(packet.packet(), now)
+        else:
+            pdu = packet.npdu.pdu
+            prepared = self._prepared_for(packet, now)  # type: ignore[arg-type]  # what is no letter is a packet
+        return (prepared.prefix if not pdu or pdu[0] & _TYPE_MASK else prepared.asking) + pdu, prepared.endpoints
+
+    def _is_over(self, prepared: _Prepared, now: float) -> bool:
+        """Whether the destination's address is in doubt by now."""
+        peer = prepared.peer
+        return peer is not None and (peer.gone or now - peer.heard > self.addresses.oldest_s)
+
+    def _prepared_for(self, packet: Packet, now: float) -> _Prepared:
         header, npdu, _ = packet
         key = (
             header,
@@ -330,14 +349,11 @@ class LonIp:
         )
         prepared = self._prepared.get(key)
         if prepared is None:
-            prepared = self._prepare(packet, key, now)
-        else:
-            peer = prepared.peer
-            if peer is not None and (peer.gone or now - peer.heard > self.addresses.oldest_s):
-                del self._prepared[key]
-                prepared = self._prepare(packet, key, now)
-        pdu = npdu.pdu
-        return (prepared.prefix if not pdu or pdu[0] & _TYPE_MASK else prepared.asking) + pdu, prepared.endpoints
+            return self._prepare(packet, key, now)
+        if self._is_over(prepared, now):
+            del self._prepared[key]
+            return self._prepare(packet, key, now)
+        return prepared
 
     def _open(self, datagram: bytes, source: Endpoint, now: float) -> _Opened:
         """Read a header in full, learn its sender's address, and keep it for the next datagram."""
@@ -372,32 +388,33 @@ class LonIp:
         asks = pdu_type in _NUMBERED and raw.backlog is None and single
         backlog = 0 if raw.backlog is None else raw.backlog.delta_backlog
         header = _LINK_HEADERS[LinkHeader(priority=raw.control.priority, delta_backlog=backlog)]
-        size = len(datagram) - len(raw.pdu)
         found = _Opened(
-            size=size,
+            header,
+            Npdu(
+                control=_CONTROLS[
+                    NetworkControl(
+                        version=version,
+                        pdu_type=pdu_type,
+                        address_format=_FORMATS[form],
+                        domain_length=domain_code(domain),
+                    )
+                ],
+                source_subnet=subnet,
+                source_node=_NODE_BYTES[NodeByte(node=node, selector=0 if answer else 1)],
+                destination_subnet=destination_subnet,
+                destination_node=to_node,
+                group=raw.group,
+                member=raw.member,
+                unique_node_id=raw.unique_node_id,
+                domain=domain,
+            ),
+            _LINK_HEADERS[header.with_(delta_backlog=1)] if asks else header,
+            prefix=datagram[: len(datagram) - len(raw.pdu)],
             peer=None if peer is not None and peer.fixed else peer,
             announces=pdu_type == PduType.APDU,
-            header=header,
-            asking=_LINK_HEADERS[header.with_(delta_backlog=1)] if asks else header,
-            control=_CONTROLS[
-                NetworkControl(
-                    version=version,
-                    pdu_type=pdu_type,
-                    address_format=_FORMATS[form],
-                    domain_length=domain_code(domain),
-                )
-            ],
-            source_subnet=subnet,
-            source_node=_NODE_BYTES[NodeByte(node=node, selector=0 if answer else 1)],
-            destination_subnet=destination_subnet,
-            destination_node=to_node,
-            group=raw.group,
-            member=raw.member,
-            unique_node_id=raw.unique_node_id,
-            domain=domain,
         )
         if stable:
-            self._keep_opened(source, datagram[:size], found)
+            self._keep_opened(source, found)
         return found
 
     def _source(self, raw: LonIpHeader, ip: str, datagram: bytes) -> tuple[bytes, int, int, bool]:
@@ -434,8 +451,9 @@ class LonIp:
             del self._nowhere[next(iter(self._nowhere))]
         self._nowhere[place] = source
 
-    def _keep_opened(self, source: Endpoint, prefix: bytes, found: _Opened) -> None:
+    def _keep_opened(self, source: Endpoint, found: _Opened) -> None:
         """Keep a header under its bytes, and its size under its first two as long as there is one of it."""
+        prefix = found.prefix
         if (source, prefix) not in self._opened:
             if len(self._opened) >= _HEADERS:
                 self._drop_size(self._opened.popitem(last=False)[0][1])
@@ -444,6 +462,9 @@ class LonIp:
             if held == 1:
                 self._sizes[begin] = (*self._sizes.get(begin, ()), found.size)
         self._opened[source, prefix] = found
+        if len(self._latest) >= _HEADERS and source not in self._latest:
+            del self._latest[next(iter(self._latest))]
+        self._latest[source] = found
 
     def _drop_size(self, prefix: bytes) -> None:
         """A header is no longer kept: nor is its size, where it was the last of it."""
@@ -482,12 +503,13 @@ class LonIp:
             raw.control = raw.control.with_(backlog_follows=1)
             raw.backlog = Backlog(delta_backlog=header.delta_backlog)
             asking = raw.encode()
-        prepared = _Prepared(prefix, asking, endpoints, peer)
-        if peer is not None or form not in (
+        lasts = peer is not None or form not in (
             DatagramFormat.SUBNET_NODE,
             DatagramFormat.GROUP_ANSWER,
             DatagramFormat.EXPLICIT,
-        ):
+        )
+        prepared = _Prepared(prefix, asking, endpoints, peer, self if lasts else None)
+        if lasts:
             if len(self._prepared) >= _HEADERS:
                 self._prepared.popitem(last=False)
             self._prepared[key] = prepared
