@@ -195,6 +195,10 @@ class Link:
         """Frames that are not sent yet, the one on its way included."""
         return len(self._urgent) + len(self._normal)
 
+    def holds(self, lpdu: bytes) -> bool:
+        """Whether a frame (without CRC) is not sent yet, or is on its way."""
+        return any(each.lpdu == lpdu for queue in (self._urgent, self._normal) for each in queue)
+
     def submit(self, lpdu: bytes, now: float, *, priority: bool = False) -> bool:
         """Queue a frame (without CRC) behind those of its class; the priority class goes first.
 

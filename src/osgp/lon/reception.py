@@ -84,7 +84,9 @@ class Record:
 class Reception:
     """The receiving half of transport and session of one node.
 
-    ``token`` gives random bytes for challenges. The number of records is the configuration's ``receive_transactions``.
+    ``token`` gives random bytes for challenges. The number of records is the configuration's ``receive_transactions``. ``waits``: for a
+    node on a shared line, whether a frame of ours (without CRC) has not had its turn yet: such an answer is not queued again for a
+    repetition of the message (project choice).
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Reception:
         self._pending: dict[int, Record] = {}
         self._reply = 0
         self._room_at = 0.0
+        self.waits: Callable[[bytes], bool] | None = None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -181,7 +184,8 @@ class Reception:
         if record.done:
             return
         if record.state == _ANSWERED and record.answer is not None:
-            self.out.append(record.answer)
+            if self.waits is None or not self.waits(record.answer.lpdu()):
+                self.out.append(record.answer)
         elif record.state == _CHALLENGED:
             self._challenge(record)
 

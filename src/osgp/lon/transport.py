@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from osgp.lon.headers import MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, writ
 from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG, LinkHeader
 from osgp.lon.ltep import Service
 from osgp.lon.network import send_packet
-from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, Npdu, PduType
+from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, PduType
 from osgp.lon.numbers import Remembered, TransactionNumbers
 from osgp.lon.packet import Packet
 from osgp.lon.tpdu import VERSIONS, member_list
@@ -38,6 +39,11 @@ QUEUE = 64
 BROADCAST_BACKLOG = 15
 """Delta backlog of a broadcast that names none."""
 MAX_MEMBER = 63
+PATIENCE = 16
+"""Transmit timers, at most, for which a copy of a message may wait for its turn on a shared line (project choice)."""
+ANSWER_WAITS = 2
+"""Times as long as the message for its turn is waited for the answer's: that may have to wait behind a message of the peer's own
+(project choice)."""
 
 _PRIORITY = LinkHeader.fields["priority"].mask
 _ALTERNATE = LinkHeader.fields["alternate_path"].mask
@@ -106,10 +112,12 @@ class Transaction:
     # Defaults of the class rather than of each transaction: most of them never change.
     answered: set[object] | None = None
     attempts = 0
+    put_off = 0
+    granted = 0
     deadline: float | None = None
     expected = 1
     key: tuple[object, ...] = ()
-    last: Npdu | None = None
+    last: Packet | None = None
     number = 0
     remembered: Remembered | None = None
     restarts = 0
@@ -148,7 +156,10 @@ class Transport:
     """The sending half of transport and session of one node.
 
     ``concurrent``: transactions of one priority class in progress; the standard's nodes have one. ``quiet_until``: before that
-    moment nothing is sent that has a transaction number.
+    moment nothing is sent that has a transaction number. ``waits``: for a node on a shared line, whether a frame of ours (without
+    CRC) has not had its turn yet. Then it is neither sent again nor given up, and the answer is given time in proportion; otherwise
+    copies of what is not even sent would fill a line that has more to carry than it can (project choice: an open stack puts no copy
+    into a full queue, but counts it).
     """
 
     def __init__(
@@ -177,6 +188,7 @@ class Transport:
         self._busy: set[tuple[bool, object]] = set()
         self._timers: list[tuple[float, int, Transaction]] = []
         self._retry_at: float | None = None
+        self.waits: Callable[[bytes], bool] | None = None
 
     # ---- commands --------------------------------------------------------------------------------------------------
     def start(
@@ -390,6 +402,7 @@ class Transport:
             transaction.left -= 1
             self.configuration.statistics.count("retries")
         transaction.attempts += 1
+        transaction.put_off = transaction.granted = 0
         self._arm(transaction, now)
 
     def _send(self, transaction: Transaction, pdu: bytes, backlog: int, left: int, first: bool) -> None:
@@ -406,7 +419,7 @@ class Transport:
             (_PRIORITY if options.priority else 0) | (_ALTERNATE if alternate else 0) | backlog,
             transaction.version,
         )
-        transaction.last = packet.npdu
+        transaction.last = packet
         self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
 
     def _arm(self, transaction: Transaction, now: float) -> None:
@@ -495,7 +508,7 @@ class Transport:
             transaction.membership,
             int(kind == AuthType.OMA_CHALLENGE),
             challenge.value,
-            transaction.last,
+            transaction.last.npdu,
             transaction.apdu,
             transaction.nested.key_delta if transaction.nested is not None else None,
         )
@@ -587,7 +600,9 @@ class Transport:
             deadline, _, transaction = heapq.heappop(timers)
             if transaction.deadline != deadline:
                 continue
-            if transaction.left > 0:
+            if self._must_wait(transaction):
+                self._arm(transaction, now)
+            elif transaction.left > 0:
                 self._transmit(transaction, now)
             else:
                 complete = transaction.service == _REPEATED or (
@@ -598,6 +613,21 @@ class Transport:
         self._retry_at = None
         for priority in (True, False):
             self._pump(priority, now)
+
+    def _must_wait(self, transaction: Transaction) -> bool:
+        """Whether our copy has not had its turn on a shared line, or the answer can hardly have had its own."""
+        last = transaction.last
+        if self.waits is None or last is None:
+            return False
+        if self.waits(last.lpdu()):
+            if transaction.put_off >= PATIENCE:
+                return False
+            transaction.put_off += 1
+            return True
+        if transaction.granted >= ANSWER_WAITS * transaction.put_off:
+            return False
+        transaction.granted += 1
+        return True
 
     def forget(self, now: float, reason: str = "reset") -> None:
         """End everything: the node is reset."""

@@ -201,6 +201,10 @@ class Stack:
         """Retransmit, give up, begin what waited."""
         self.transport.wake(now)
 
+    def share_line(self, waits: Callable[[bytes], bool]) -> None:
+        """The line is shared: ``waits`` says whether a frame of ours, without CRC, still waits there. See ``Transport``."""
+        self.transport.waits = self.reception.waits = waits
+
     # ---- commands --------------------------------------------------------------------------------------------------
     def request(self, destination: Destination, apdu: bytes, now: float, options: Options = DEFAULTS) -> int:
         """Ask; the answers come as ``ResponseReceived``, the end as ``TransactionCompleted`` or ``TransactionFailed``.

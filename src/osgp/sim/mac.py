@@ -50,7 +50,8 @@ class MacPoint:
     included. ``throughput``: the same of all frames that were sent undisturbed, repetitions included; ``goodput``: of the packets
     that came through, each once. ``packets_per_s``: of these. ``collision_ratio``: of the transmissions begun, how many met another.
     ``latency_median_s``: from the offer to the end of the frame, or of its acknowledgement; None if nothing came through. ``lost``:
-    share of the packets that were refused or failed. ``fairness``: Jain's index of what came through from each node.
+    packets refused or failed, by those offered. ``failed``: of the messages that ended, how many ended without an answer.
+    ``fairness``: Jain's index of what came through from each node.
     """
 
     nodes: int
@@ -62,6 +63,7 @@ class MacPoint:
     collision_ratio: float
     latency_median_s: float | None
     lost: float
+    failed: float
     fairness: float
 
 
@@ -72,15 +74,26 @@ class _Book:
         self.since_s = math.inf
         self.offered = 0
         self.lost = 0
+        self.failed = 0
         self.done = [0] * nodes
         self.latencies: list[float] = []
         self.sent_s = 0.0
 
     def came_through(self, node: int, begun_s: float, now: float) -> None:
         """A packet that was offered at ``begun_s`` is through."""
-        if begun_s >= self.since_s:
+        if now >= self.since_s:
             self.done[node] += 1
             self.latencies.append(now - begun_s)
+
+    def refused(self, now: float) -> None:
+        """A packet found no room in its node."""
+        self.lost += now >= self.since_s
+
+    def gave_up(self, now: float) -> None:
+        """A message has had all its retries."""
+        if now >= self.since_s:
+            self.lost += 1
+            self.failed += 1
 
 
 class _Frames:
@@ -106,7 +119,7 @@ class _Frames:
         frame = self._frame(source, to)
         self._wire.send(port, frame)
         if port.dropped > dropped:
-            self._book.lost += now >= self._book.since_s
+            self._book.refused(now)
         else:
             self._begun[frame] = now
 
@@ -128,7 +141,7 @@ class _Messages:
         try:
             handle = self._stacks[source].send(address_of(to), _APDU, now, _OPTIONS, service=Service.ACKD)
         except LocalProtocolError:
-            self._book.lost += now >= self._book.since_s
+            self._book.refused(now)
             return
         self._begun[source][handle] = now
         self._wire.touch(self.ports[source])
@@ -138,7 +151,8 @@ class _Messages:
             if isinstance(event, TransactionCompleted):
                 self._book.came_through(port.number, self._begun[port.number].pop(event.handle), now)
             elif isinstance(event, TransactionFailed):
-                self._book.lost += self._begun[port.number].pop(event.handle) >= self._book.since_s
+                del self._begun[port.number][event.handle]
+                self._book.gave_up(now)
 
 
 def _stack(node: int) -> Stack:
@@ -207,5 +221,6 @@ def measure(
         collision_ratio=met / max(1, sent + met),
         latency_median_s=median(book.latencies) if book.latencies else None,
         lost=book.lost / max(1, book.offered),
+        failed=book.failed / max(1, book.failed + packets),
         fairness=packets * packets / (nodes * squares) if squares else 0.0,
     )
