@@ -20,8 +20,9 @@ from osgp.lon.events import Dropped, MessageReceived, TransactionCompleted
 from osgp.lon.lonip_map import AddressMap, Endpoint, Place
 from osgp.lon.ltep import Service
 from osgp.lon.packet import Packet, packet_of
+from osgp.lon.proxy import Hop
 from osgp.lon.transport import Options
-from osgp.node.stack import Stack
+from osgp.node.stack import ChainOptions, Stack
 from osgp.ports import lonip_port, udp
 from osgp.ports.cnip_port import CnIpPort
 from osgp.ports.lonip_port import LonIpPort
@@ -159,6 +160,35 @@ def test_a_request_is_answered(run: Run) -> None:
             assert answer.responses[0].source == SubnetNode(1, 20)
             assert (near.statistics.sent, near.statistics.received) == (1, 1)
             assert far.carrier.addresses.find((DOMAIN, 1, 10), 0.0) is not None
+
+    run(main)
+
+
+def test_whoever_asks_through_repeaters_is_told_which_hop_gave_up(run: Run) -> None:
+    async def main() -> None:
+        last, _ = await server(30)
+        peers = {(DOMAIN, 1, 30): last.endpoint}
+        agent = await LonIpPort.open(node(20), HERE, 0, peers=peers, on_event=lambda event: None)
+        asking = node(10)
+        client = await LonIpPort.open(asking, HERE, 0, peers={(DOMAIN, 1, 20): agent.endpoint})
+        async with last, agent, client:
+            options = ChainOptions(source=QUICK, timer=1, retry=1, target_timer=1, target_retry=1)
+            answer = await client.request_via([Hop(1, 20)], SubnetNode(1, 30), b"\x01hello", options)
+            assert answer.apdu == b"\x01hello"
+            with pytest.raises(NoAnswer, match="could not reach 1/77") as caught:
+                await client.request_via([Hop(1, 20)], SubnetNode(1, 77), b"\x01hello", options)
+            assert (caught.value.hop, caught.value.attempts) == (1, 1)
+            with pytest.raises(NoAnswer, match="no answer from 1/99") as caught:
+                await client.request_via([Hop(1, 99)], SubnetNode(1, 30), b"\x01hello", options)
+            assert caught.value.hop == 0, "the first hop did not answer: who gave up nobody tells"
+            waiting = asyncio.ensure_future(client.request_via([Hop(1, 99)], SubnetNode(1, 30), b"\x01", options))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert asking.transport.busy == 0
+        with pytest.raises(PortClosed):
+            await client.request_via([Hop(1, 20)], SubnetNode(1, 30), b"\x01hello", options)
 
     run(main)
 

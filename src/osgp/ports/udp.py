@@ -23,6 +23,7 @@ from osgp.lon.address import Destination
 from osgp.lon.events import Dropped, ResponseReceived, TransactionCompleted, TransactionFailed
 from osgp.lon.lonip_map import Endpoint
 from osgp.lon.packet import Packet
+from osgp.lon.proxy import Hop
 from osgp.ports.turns import turn_of
 from osgp.wire.errors import ConfigError, Error, NoAnswer, PortClosed
 
@@ -55,6 +56,7 @@ class Asking(PacketMachine, Protocol):
     """A machine with the commands that a port passes on."""
 
     def request(self, destination: Destination, apdu: bytes, now: float, *args: Any) -> int: ...
+    def request_via(self, hops: Sequence[Hop], target: Destination, apdu: bytes, now: float, *args: Any) -> int: ...
     def respond(self, reply: int, apdu: bytes | None, now: float) -> bool: ...
     def cancel(self, handle: int, now: float) -> bool: ...
 
@@ -199,10 +201,31 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         try:
             return await waiting.future
         except asyncio.CancelledError:
-            if self._waiting.pop(handle, None) is not None:
-                self._commands.cancel(handle, self._clock())
-                self.flush()
+            self._give_up(handle)
             raise
+
+    async def request_via(self, hops: Sequence[Hop], target: Destination, apdu: bytes, *args: Any) -> Answer:
+        """Ask through repeaters, the last of which is the agent, and wait for the end; ``args`` as for ``request``.
+
+        Raises as ``request``; NoAnswer says which hop gave up, where that is known.
+        """
+        if self._transport is None:
+            raise PortClosed(f"{self.name} is closed")
+        now = self._clock()
+        handle = self._commands.request_via(hops, target, apdu, now, *args)
+        waiting = self._waiting[handle] = _Waiting(self._loop.create_future())
+        self.speak(now)
+        try:
+            return await waiting.future
+        except asyncio.CancelledError:
+            self._give_up(handle)
+            raise
+
+    def _give_up(self, handle: int) -> None:
+        """Nobody awaits this transaction any more."""
+        if self._waiting.pop(handle, None) is not None:
+            self._commands.cancel(handle, self._clock())
+            self.flush()
 
     def ask(self, destination: Destination, apdu: bytes, *args: Any, waiting: _Waiting | None = None) -> int:
         """Ask without waiting: the answers are events with the handle that is returned. Raises as ``request``."""
@@ -314,7 +337,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             waiting.future.set_result(Answer(tuple(waiting.responses), event.attempts))
         elif type(event) is TransactionFailed:
             missing = f"; no answer of members {', '.join(map(str, event.missing))}" if event.missing else ""
-            waiting.future.set_exception(NoAnswer(f"{event.reason}{missing}", attempts=event.attempts))
+            error = NoAnswer(f"{event.reason}{missing}", attempts=event.attempts, hop=event.hop)
+            waiting.future.set_exception(error)
 
     def _send(self, packet: Packet, now: float) -> None:
         statistics = self.statistics

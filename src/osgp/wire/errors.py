@@ -151,7 +151,12 @@ class LinkError(Error):
 
 
 class NoAnswer(LinkError):
-    """The line is open but no usable answer came in time."""
+    """The line is open but no usable answer came in time. ``hop``: of a chain of repeaters the node that gave up, 1 the first; 0
+    unknown, or no chain."""
+
+    def __init__(self, message: str = "", *, attempts: int = 0, hop: int = 0, hint: str = "") -> None:
+        super().__init__(message, attempts=attempts, hint=hint)
+        self.hop = hop
 
 
 class PortClosed(LinkError):
