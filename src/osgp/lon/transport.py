@@ -23,10 +23,10 @@ from osgp.lon.events import Event, ResponseReceived, TransactionCompleted, Trans
 from osgp.lon.headers import MESSAGE, REMINDER, REMINDER_MESSAGE, REPEATED, write_pdu
 from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG, LinkHeader
 from osgp.lon.ltep import Service
-from osgp.lon.network import send_packet
+from osgp.lon.network import Note, send_packet
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, PduType
 from osgp.lon.numbers import Remembered, TransactionNumbers
-from osgp.lon.packet import Packet
+from osgp.lon.packet import Envelope, Letter, Packet, letter_of
 from osgp.lon.tpdu import VERSIONS, member_list
 from osgp.wire.errors import LocalProtocolError
 
@@ -51,6 +51,7 @@ _ACKD, _REPEATED, _UNACKD, _REQUEST = (
     int(each) for each in (Service.ACKD, Service.UNACKD_RPT, Service.UNACKD, Service.REQUEST)
 )
 _TPDU, _SPDU, _AUTHPDU, _APDU = (int(each) for each in (PduType.TPDU, PduType.SPDU, PduType.AUTHPDU, PduType.APDU))
+_tuple = tuple.__new__
 _FORMATS = {
     SubnetNode: AddressFormat.SUBNET_NODE,
     Group: AddressFormat.MULTICAST,
@@ -67,7 +68,8 @@ class Options:
     then 0/0. ``timer_s``: transmit timer, or repeat timer of the repeated service. ``alternate_path``: None as the standard has it
     (the last two transmissions), else all transmissions on that path. ``max_responses``: of a broadcast request; with more than one
     it ends when as many nodes have answered or the retries are over, and fails only without any (project choice: both open
-    stacks end at the first). ``mode``: how a power line is to send it (``ltep.Mode``).
+    stacks end at the first). ``mode``: how a power line is to send it (``ltep.Mode``). ``backlog``: delta backlog of a message to one
+    node; None as the standard has it, 1. With 0 the answer's window is 16 slots, not 32 (project choice, for a line with one master).
     """
 
     domain_index: int = 0
@@ -80,6 +82,7 @@ class Options:
     enhanced: bool = False
     max_responses: int = 1
     mode: int = 0
+    backlog: int | None = None
 
 
 DEFAULTS = Options()
@@ -117,7 +120,7 @@ class Transaction:
     deadline: float | None = None
     expected = 1
     key: tuple[object, ...] = ()
-    last: Packet | None = None
+    last: Packet | Letter | None = None
     number = 0
     remembered: Remembered | None = None
     restarts = 0
@@ -165,7 +168,7 @@ class Transport:
     def __init__(
         self,
         configuration: Configuration,
-        out: list[Packet],
+        out: list[Packet | Letter],
         events: list[Event],
         *,
         numbers: TransactionNumbers | None = None,
@@ -367,7 +370,8 @@ class Transport:
         if repeated:
             kind, backlog = REPEATED, left if first else 0
         elif type(destination) is SubnetNode:
-            pass
+            if options.backlog is not None:
+                backlog = options.backlog
         elif isinstance(destination, Group):
             answered = transaction.answered or set()
             backlog = transaction.expected - len(answered)
@@ -434,9 +438,9 @@ class Transport:
             heapq.heapify(self._timers)
 
     # ---- answers ---------------------------------------------------------------------------------------------------
-    def _find(self, packet: Packet, number: int) -> Transaction | None:
+    def _find(self, packet: Packet | Letter, number: int) -> Transaction | None:
         """The transaction in progress that a packet answers or challenges, by who sent it."""
-        header, npdu, _ = packet
+        header, npdu = packet.header, packet.npdu
         priority = header >= _PRIORITY
         version = npdu.control >> 6  # both have numbers of their own, which may be the same
         source_node = npdu.source_node & 0x7F
@@ -461,15 +465,24 @@ class Transport:
             return None
         return found
 
-    def answer(self, packet: Packet, session: bool, number: int, apdu: bytes, now: float) -> bool:
-        """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late)."""
-        transaction = self._find(packet, number)
+    def answer(
+        self, packet: Packet | Letter, session: bool, number: int, apdu: bytes, now: float, note: Note | None = None
+    ) -> bool:
+        """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late). ``note``: on the packet's envelope, if it is a
+        letter."""
+        transaction = None
+        if note is not None:
+            transaction = self._exact.get((note.priority, number, note.domain, note.subnet, note.node))
+        if transaction is None or transaction.version != LEGACY:
+            transaction = self._find(packet, number)
         if transaction is None or (transaction.service == _REQUEST) != session or transaction.service == _REPEATED:
             self.configuration.statistics.count("late_acknowledgements")
             return False
-        npdu = packet.npdu
-        grouped = isinstance(transaction.destination, Group)
+        grouped = False
+        if type(transaction.destination) is not SubnetNode:
+            grouped = isinstance(transaction.destination, Group)
         if grouped or transaction.expected > 1:
+            npdu = packet.npdu
             who: object = npdu.member
             if not grouped:
                 who = (npdu.source_subnet, npdu.source_node & 0x7F, apdu if not npdu.source_subnet else b"")
@@ -479,9 +492,13 @@ class Transport:
                 return True
             transaction.answered.add(who)
         if session:
-            source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
+            if note is not None:
+                source = note.source
+            else:
+                npdu = packet.npdu
+                source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
             if transaction.nested is None:
-                self.events.append(ResponseReceived(transaction.handle, source, apdu))
+                self.events.append(_tuple(ResponseReceived, (transaction.handle, source, apdu)))
             else:
                 transaction.nested.listener.answered(transaction, source, apdu, now)
         if transaction.answered is None or len(transaction.answered) >= transaction.expected:
@@ -562,7 +579,7 @@ class Transport:
         if transaction.nested is not None:
             transaction.nested.listener.ended(transaction, complete, now)
         elif complete:
-            self.events.append(TransactionCompleted(transaction.handle, max(1, transaction.attempts)))
+            self.events.append(_tuple(TransactionCompleted, (transaction.handle, transaction.attempts or 1)))
         else:
             missing = self._missing(transaction)
             self.events.append(TransactionFailed(transaction.handle, reason, transaction.attempts, missing))

@@ -1,0 +1,262 @@
+"""``PowerLineAccess``: the tables of one device over the power line, a ``TableAccess`` as at every other door.
+
+Table services of TS 104 001 clause 9 (``spec/osgp-application.md`` 1.2): full and partial reads, writes, BT07 and BT08 for procedures;
+at most 84 table bytes in an answer and 75 in a write (``app.profile.Limits``), so that the longest chain of repeaters still fits. The
+security is the exchange's affair. What things cost is told in airtime, over as many legs as the device is away, so that the planner
+reads the same fields in another way from a far device than from a near one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from osgp.app.profile import Limits
+from osgp.concentrator.accounts import LineCosts
+from osgp.concentrator.exchange import Exchanges, OutcomeUnknown, Peer, Priority
+from osgp.concentrator.tasks import Tasks
+from osgp.tables.access import DoorCosts, ProcedureResult, read_pieces, write_pieces
+from osgp.tables.services import (
+    FullRead,
+    FullWrite,
+    PartialRead,
+    PartialWrite,
+    Request,
+    ResponseCode,
+    decode_response,
+    encode_request,
+    response_error,
+)
+from osgp.tables.table import extended, procedure_name, table_name
+from osgp.wire.errors import NoAnswer, ResponseError
+
+__all__ = ["Order", "PowerLineAccess", "power_line_costs"]
+
+LIMITS = Limits()
+BT07, BT08 = 7, 8
+_ORDERS = (BT07, extended(52))
+"""What is an order and no content: reading it back proves nothing."""
+_SECURITY = 13
+"""Bytes around a request: code, sequence number, tag (``spec/osgp-application.md`` 3.3); an answer has no number."""
+_ANSWER = 9
+_FULL_READ, _PART_READ, _FULL_WRITE, _PART_WRITE = 3, 8, 5, 8
+_READ_HEAD, _WRITTEN = 3, 1
+_RESPONSE_SIZE = 16
+"""Head (4) and data (BT00 byte 10: at most 12) of a procedure's response."""
+_FIRST_PSN, _LAST_PSN = 5, 250
+_POLL_S = 1.0
+_BUSY = (ResponseCode.BSY, ResponseCode.DNR)
+_UNFINISHED = {extended(17): frozenset((1,))}
+"""Results that mean "ask again" (EP17: MEP guide p. 243)."""
+
+
+def power_line_costs(line: LineCosts, legs: int, limits: Limits = LIMITS) -> DoorCosts:
+    """What the power line charges over so many legs. One *byte* is one table byte on all legs; whatever else an exchange takes,
+    silences included, is counted in such bytes, so that the fewest bytes are the least airtime."""
+
+    def overhead(request: int, answer: int) -> int:
+        return round(line.exchange_s(_SECURITY + request, _ANSWER + answer, legs) / byte_s)
+
+    byte_s = line.byte_s * legs
+    return DoorCosts(
+        name="pl" if legs == 1 else f"pl over {legs} legs",
+        full_read_overhead=overhead(_FULL_READ, _READ_HEAD),
+        part_read_overhead=overhead(_PART_READ, _READ_HEAD),
+        full_write_overhead=overhead(_FULL_WRITE, _WRITTEN),
+        part_write_overhead=overhead(_PART_WRITE, _WRITTEN),
+        max_read=limits.max_read,
+        max_write=limits.max_write,
+        byte_s=byte_s,
+        exchange_s=0.0,
+    )
+
+
+class Order:
+    """A procedure about to be run: its number for the device (``psn``) and the ``response`` that stood in BT08 before, for whoever
+    must know after a restart whether it was run."""
+
+    __slots__ = ("parameters", "procedure", "psn", "response")
+
+    def __init__(self, procedure: int, parameters: bytes, psn: int, response: bytes) -> None:
+        self.procedure = procedure
+        self.parameters = parameters
+        self.psn = psn
+        self.response = response
+
+    def result_in(self, response: bytes) -> ProcedureResult | None:
+        """The result if this response is ours, else None."""
+        if len(response) >= 4 and response[2] == self.psn and _number(response) == self.procedure:
+            return ProcedureResult(self.procedure, self.psn, response[3], response[4:])
+        return None
+
+
+class PowerLineAccess:
+    """The tables of ``peer``. ``priority``: class of all its exchanges; change it at will. ``size_of``: bytes of a table if known, so
+    that a longer one is read in parts. ``ordered``: is told of a procedure before it is sent, and may raise to stop it.
+    ``patience_s``: how long to look for a procedure's response; ``busy_retries``: after "busy" answers, ``busy_s`` later each.
+    """
+
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        tasks: Tasks,
+        peer: Peer,
+        priority: Priority,
+        *,
+        limits: Limits = LIMITS,
+        size_of: Callable[[int], int | None] | None = None,
+        ordered: Callable[[Order], None] | None = None,
+        patience_s: float = 5.0,
+        busy_retries: int = 2,
+        busy_s: float = 2.0,
+    ) -> None:
+        self.exchanges = exchanges
+        self.tasks = tasks
+        self.peer = peer
+        self.priority = priority
+        self.limits = limits
+        self.size_of = size_of
+        self.ordered = ordered
+        self.patience_s = patience_s
+        self.busy_retries = busy_retries
+        self.busy_s = busy_s
+        self.psn: int | None = None
+        self._response = b""
+        self._costs: DoorCosts | None = None
+        self._legs = 0
+
+    @property
+    def costs(self) -> DoorCosts:
+        """For the planner: of the way that is known now."""
+        route = self.exchanges.routes.route(self.peer.device, 0, self.tasks.now)
+        legs = route.legs if route is not None else 1
+        if self._costs is None or legs != self._legs:
+            self._costs = power_line_costs(self.exchanges.costs, legs, self.limits)
+            self._legs = legs
+        return self._costs
+
+    # ---- services ---------------------------------------------------------------------------------------------------
+    async def ask(self, request: Request, doing: str, *, answer_bytes: int | None = None) -> bytes:
+        """One table service; the data of a read. Raises ResponseError for a refusal, and what exchanges end with."""
+        reads = isinstance(request, FullRead | PartialRead)
+        message = encode_request(request, checksum=False)
+        if answer_bytes is None:
+            answer_bytes = self.limits.max_read
+        trial = 0
+        while True:
+            exchange = self.exchanges.ask(
+                self.peer, message, self.priority, self.tasks.now, reads=reads, answer_bytes=answer_bytes
+            )
+            code, data = decode_response(await exchange, checksum=False, read=reads)
+            if code not in _BUSY or trial >= self.busy_retries:
+                break
+            trial += 1
+            await self.tasks.sleep(self.busy_s)
+        if code:
+            raise response_error(code, doing)
+        return data
+
+    async def read(self, table: int) -> bytes:
+        """All bytes of a table: one full read, or partial reads if it is longer than an answer and its size is known."""
+        size = self.size_of(table) if self.size_of is not None else None
+        if size is not None and size > self.limits.max_read:
+            return await self.read_part(table, 0, size)
+        return await self.ask(FullRead(table), f"read {table_name(table)}", answer_bytes=size)
+
+    async def read_part(self, table: int, offset: int, count: int) -> bytes:
+        """``count`` bytes from ``offset``; zeros for what a device leaves out at the end."""
+        doing = f"read {table_name(table)}"
+        longest = self.limits.max_read
+        if 0 < count <= longest:
+            data = await self.ask(PartialRead(table, offset, count), doing, answer_bytes=count)
+            return data[:count].ljust(count, b"\0")
+        out = bytearray()
+        for place, size, surplus in read_pieces(table, offset, count, longest) if count > 0 else ():
+            data = await self.ask(PartialRead(table, place, size), doing, answer_bytes=size)
+            out += data[:size].ljust(size, b"\0")[surplus:]
+        return bytes(out)
+
+    async def write(self, table: int, data: bytes) -> None:
+        """All bytes of a table: one full write if it fits, else partial writes from its start."""
+        if len(data) <= self.limits.max_write + _PART_WRITE - _FULL_WRITE:
+            await self._write(FullWrite(table, data), 0)
+        else:
+            await self.write_part(table, 0, data)
+
+    async def write_part(self, table: int, offset: int, data: bytes) -> None:
+        """``data`` from ``offset``, in several exchanges if need be."""
+        for place, piece in write_pieces(table, offset, data, self.limits.max_write):
+            await self._write(PartialWrite(table, place, piece), place)
+
+    async def _write(self, request: FullWrite | PartialWrite, offset: int) -> None:
+        table, data = request.table, request.data
+        doing = f"write {table_name(table)}"
+        try:
+            await self.ask(request, doing)
+        except OutcomeUnknown:
+            if table in _ORDERS:
+                raise
+            if await self.read_part(table, offset, len(data)) != data:
+                await self.ask(request, doing)
+
+    # ---- procedures -------------------------------------------------------------------------------------------------
+    async def run(self, procedure: int, parameters: bytes = b"") -> ProcedureResult:
+        """Run a procedure: write BT07, then read BT08 until it answers our sequence number, up to ``patience_s``.
+
+        Nothing is ordered twice: if the answer to the order is lost, BT08 is asked. Raises OutcomeUnknown if that tells nothing
+        either, NoAnswer if no response of ours appears.
+        """
+        order = await self.next_order(procedure, parameters)
+        doubt: NoAnswer | None = None
+        try:
+            await self._initiate(order)
+        except OutcomeUnknown as error:
+            doubt = error
+        except ResponseError as error:
+            if error.code != ResponseCode.ONP:
+                raise
+            # 04 may mean that somebody else has just used this sequence number; it was not carried out.
+            self.psn = None
+            order = await self.next_order(procedure, parameters)
+            await self._initiate(order)
+        found = await self.response_to(order)
+        if found is None:
+            raise doubt or NoAnswer(
+                f"{procedure_name(procedure)} was ordered, but no response to it appeared in BT08",
+                hint="the device may answer later, or somebody else's procedure came between",
+            )
+        return found
+
+    async def next_order(self, procedure: int, parameters: bytes) -> Order:
+        """An order under the next sequence number. The first one differs from what stands in BT08: so it proves something."""
+        if self.psn is None:
+            try:
+                self._response = await self.ask(FullRead(BT08), "read BT08", answer_bytes=_RESPONSE_SIZE)
+                self.psn = self._response[2] if len(self._response) > 2 else _LAST_PSN
+            except ResponseError:
+                self.psn = _LAST_PSN
+        self.psn = self.psn + 1 if _FIRST_PSN <= self.psn < _LAST_PSN else _FIRST_PSN
+        return Order(procedure, parameters, self.psn, self._response)
+
+    async def _initiate(self, order: Order) -> None:
+        if self.ordered is not None:
+            self.ordered(order)
+        content = order.procedure.to_bytes(2, "little") + bytes((order.psn,)) + order.parameters
+        await self.ask(FullWrite(BT07, content), f"run {procedure_name(order.procedure)}")
+
+    async def response_to(self, order: Order) -> ProcedureResult | None:
+        """What BT08 says to an order, None if nothing; asks as long as patience lasts."""
+        again = _UNFINISHED.get(order.procedure, frozenset())
+        polls = max(1, round(self.patience_s / _POLL_S))
+        found: ProcedureResult | None = None
+        for poll in range(polls):
+            if poll:
+                await self.tasks.sleep(_POLL_S)
+            self._response = await self.ask(FullRead(BT08), "read BT08", answer_bytes=_RESPONSE_SIZE)
+            found = order.result_in(self._response)
+            if found is not None and found.result not in again:
+                return found
+        return found
+
+
+def _number(response: bytes) -> int:
+    return int.from_bytes(response[:2], "little") & 0x0FFF
