@@ -11,15 +11,17 @@ from __future__ import annotations
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, subnet_node
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.lpdu import LinkHeader
-from osgp.lon.npdu import LEGACY, AddressFormat, NetworkControl, NodeByte, Npdu
-from osgp.lon.packet import Packet
+from osgp.lon.npdu import LEGACY, AddressFormat, NetworkControl, NodeByte, Npdu, PduType
+from osgp.lon.packet import Envelope, Letter, Packet
 
 __all__ = [
     "FLEX",
     "NOWHERE",
+    "Note",
     "accept",
     "answer_packet",
     "destination_of",
+    "record_key",
     "send_packet",
 ]
 
@@ -30,6 +32,8 @@ _BROADCAST = int(AddressFormat.BROADCAST)
 _MULTICAST = int(AddressFormat.MULTICAST)
 _SUBNET_NODE = int(AddressFormat.SUBNET_NODE)
 _UNIQUE = int(AddressFormat.UNIQUE_NODE_ID)
+_SPDU = int(PduType.SPDU)
+_PRIORITY = LinkHeader.fields["priority"].mask
 _CODES = {0: 0, 1: 1, 3: 2, 6: 3}
 _NO_NODE = NodeByte(0x80)
 _NODES = tuple(NodeByte(0x80 | node) for node in range(128))
@@ -41,6 +45,67 @@ _CONTROLS = tuple(NetworkControl(value) for value in range(256))
 
 NOWHERE = Membership(FLEX, b"", 0, 0, b"", 0, enhanced=False, clone=False)
 """Our place in a domain that is none of ours: no subnet, no node, no key."""
+
+
+class Note:
+    """What one node notes on the envelope of letters to it: what follows from the addresses alone, and so is found out once.
+
+    ``place``: ours, if these are TPDUs or SPDUs of one node to this one alone (2a, legacy); None for all others, which are read as any
+    packet is. ``key``: of the receive transaction record. ``answer``: the envelope of answers, once there was one. The note holds
+    while the configuration is what it was.
+    """
+
+    __slots__ = (
+        "answer",
+        "destination",
+        "domain",
+        "key",
+        "node",
+        "place",
+        "priority",
+        "reader",
+        "revision",
+        "session",
+        "source",
+        "state",
+        "subnet",
+    )
+
+    def __init__(self, reader: object, configuration: Configuration, letter: Letter) -> None:
+        self.reader = reader
+        self.revision = configuration.revision
+        self.state = configuration.state
+        self.place: Membership | None = None
+        self.answer: Envelope | None = None
+        header, npdu, _ = packet = letter.packet()
+        control = npdu.control
+        address_format, pdu_type = control >> 2 & 3, control >> 4 & 3
+        if control >> 6 != LEGACY or address_format != _SUBNET_NODE or npdu.group is not None or pdu_type > _SPDU:
+            return
+        place = accept(configuration, packet)
+        if type(place) is str or place is NOWHERE:
+            return
+        self.place = place  # type: ignore[assignment]  # no str
+        self.session = pdu_type == _SPDU
+        self.priority = header >= _PRIORITY
+        self.domain = npdu.domain
+        self.subnet = npdu.source_subnet
+        self.node = npdu.source_node & 0x7F
+        self.source = subnet_node(self.subnet, self.node)
+        self.destination = destination_of(npdu)
+        self.key = record_key(packet)
+
+
+def record_key(packet: Packet | Letter) -> tuple[object, ...]:
+    """What tells the receive transaction records of a node apart: sender, kind of destination, priority."""
+    header, npdu = packet.header, packet.npdu
+    address_format = npdu.control >> 2 & 3
+    number: int | None = 0
+    if address_format == _MULTICAST:
+        number = npdu.group
+    elif address_format == _BROADCAST:
+        number = npdu.destination_subnet
+    return (header & _PRIORITY, npdu.domain, address_format, npdu.source_subnet, npdu.source_node & 0x7F, number)
 
 
 def accept(configuration: Configuration, packet: Packet) -> Membership | str:
@@ -93,13 +158,13 @@ def destination_of(npdu: Npdu) -> Destination:
     return UniqueNodeId(npdu.unique_node_id or bytes(6), npdu.destination_subnet or 0)
 
 
-def answer_packet(packet: Packet, place: Membership, member: int | None, pdu_type: int, pdu: bytes) -> Packet:
+def answer_packet(packet: Packet | Letter, place: Membership, member: int | None, pdu_type: int, pdu: bytes) -> Packet:
     """The answer to a packet (ACK, RESPONSE, challenge): to its sender, in its domain, with its priority, path and version.
 
     ``place``, ``member``: ours, as they were when the packet came; what the packet itself changed does not matter. Group messages are
     answered in format 2b, everything else in 2a; from NOWHERE the source is 0/0. Delta backlog 0.
     """
-    header, npdu, _ = packet
+    header, npdu = packet.header, packet.npdu
     grouped = member is not None
     return Packet(
         _HEADERS[header & _KEPT],

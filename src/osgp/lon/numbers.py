@@ -11,6 +11,7 @@ by who answers: two transactions may share a number if both have one destination
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Any
 
 __all__ = ["DESTINATIONS", "MEMORY_S", "Remembered", "TransactionNumbers"]
 
@@ -21,13 +22,17 @@ MEMORY_S = 24.0
 
 
 class Remembered:
-    """A destination of the table: the last number towards it, and when that was last in use (seconds)."""
+    """A destination of the table: the last number towards it, and when that was last in use (seconds).
 
-    __slots__ = ("number", "used_at")
+    ``cover``: what the transport keeps of the last message towards it.
+    """
+
+    __slots__ = ("cover", "number", "used_at")
 
     def __init__(self, number: int, used_at: float) -> None:
         self.number = number
         self.used_at = used_at
+        self.cover: Any = None
 
 
 class TransactionNumbers:
@@ -57,8 +62,10 @@ class TransactionNumbers:
                 return None
             del table[oldest]
         forbidden = known.number if known is not None and known.used_at + MEMORY_S > now else -1
-        inherited = self._inherited.get(key)
-        other = inherited.number if inherited is not None and inherited.used_at + MEMORY_S > now else -1
+        other = -1
+        if self._inherited:
+            inherited = self._inherited.get(key)
+            other = inherited.number if inherited is not None and inherited.used_at + MEMORY_S > now else -1
         number = self._next[priority, most]
         for _ in range(most + 1):
             following = number + 1 if number < most else 1

@@ -22,9 +22,9 @@ from osgp.lon.headers import ANSWER, REMINDER_MESSAGE, REPEATED, write_pdu
 from osgp.lon.indication import Indication
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.ltep import Service
-from osgp.lon.network import NOWHERE, answer_packet, destination_of
+from osgp.lon.network import NOWHERE, Note, answer_packet, destination_of, record_key
 from osgp.lon.npdu import AddressFormat, PduType
-from osgp.lon.packet import Packet
+from osgp.lon.packet import Envelope, Letter, Packet, letter_of
 from osgp.lon.tpdu import VERSIONS, members_in
 
 __all__ = ["Reception", "Record", "indication_of"]
@@ -41,6 +41,9 @@ _ACKD, _REPEATED, _REQUEST = int(Service.ACKD), int(Service.UNACKD_RPT), int(Ser
 
 _TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHPDU)
 
+_ANSWERS = tuple(write_pdu(True, ANSWER, number) for number in range(16))
+"""The first byte of an ACK or RESPONSE, by its transaction number; they have one shape."""
+
 _CHALLENGED, _PENDING, _ANSWERED, _SILENT = range(4)
 """What a record waits for: a reply to its challenge; the application's response; nothing, duplicates get ``answer`` again;
 nothing, and duplicates get silence."""
@@ -51,17 +54,18 @@ class Record:
     changes meanwhile."""
 
     # Defaults of the class rather than of each record: most records never set them.
-    answer: Packet | None = None
+    answer: Packet | Letter | None = None
     authenticated = False
     challenge: bytes | None = None
     done = False
+    note: Note | None = None
     reply: int | None = None
     state = _SILENT
 
     def __init__(
         self,
         key: tuple[object, ...],
-        packet: Packet,
+        packet: Packet | Letter,
         place: Membership,
         member: int | None,
         apdu: bytes,
@@ -84,15 +88,15 @@ class Record:
 class Reception:
     """The receiving half of transport and session of one node.
 
-    ``token`` gives random bytes for challenges. The number of records is the configuration's ``receive_transactions``. ``waits``: for a
-    node on a shared line, whether a frame of ours (without CRC) has not had its turn yet: such an answer is not queued again for a
-    repetition of the message (project choice).
+    ``token`` gives random bytes for challenges. The number of records is the configuration's ``receive_transactions``. ``waits``: for
+    a node on a shared line, whether a frame of ours (without CRC) has not had its turn yet: such an answer is not queued again for
+    a repetition of the message (project choice).
     """
 
     def __init__(
         self,
         configuration: Configuration,
-        out: list[Packet],
+        out: list[Packet | Letter],
         events: list[Event],
         *,
         token: Callable[[int], bytes],
@@ -113,17 +117,19 @@ class Reception:
     # ---- messages --------------------------------------------------------------------------------------------------
     def message(
         self,
-        packet: Packet,
+        packet: Packet | Letter,
         place: Membership,
         session: bool,
         pdu: tuple[bool, int, int, bytes | None, bytes],
         now: float,
+        note: Note | None = None,
     ) -> Record | None:
-        """Take ACKD, REQUEST, UNACKD_RPT or REM/MSG (``headers.split_pdu``); returns what is to be delivered now, if anything."""
-        npdu = packet.npdu
+        """Take ACKD, REQUEST, UNACKD_RPT or REM/MSG (``headers.split_pdu``); returns what is to be delivered now, if anything.
+
+        ``note``: on the packet's envelope, if it is a letter.
+        """
         authenticated, kind, number, members, apdu = pdu
-        address_format = npdu.control >> 2 & 3
-        key = self._key(packet, address_format)
+        key = record_key(packet) if note is None else note.key
         record = self._records.get(key)
         if record is not None:
             if record.expires <= now:
@@ -133,17 +139,25 @@ class Reception:
                 self._duplicate(record, kind, members)
                 return None
         if not apdu:
-            self.events.append(Dropped("a message without APDU", npdu.pdu[:64]))
+            self.events.append(Dropped("a message without APDU", packet.npdu.pdu[:64]))
             return None
         if record is not None:
             self._forget(record)
         elif not self._has_room(now):
             self.configuration.statistics.count("receive_transactions_full")
-            self.events.append(Dropped("no receive transaction is free", npdu.pdu[:64]))
+            self.events.append(Dropped("no receive transaction is free", packet.npdu.pdu[:64]))
             return None
         service = _REQUEST if session else _REPEATED if kind == REPEATED else _ACKD
         member = None
         timer = self.configuration.non_group_timer_s
+        if note is not None:
+            record = Record(key, packet, place, None, apdu, number, session, service, now + timer)
+            record.note = note
+            self._records[key] = record
+            self._delivered(record)
+            return record
+        npdu = packet.npdu
+        address_format = npdu.control >> 2 & 3
         if address_format == _MULTICAST:
             own = self.configuration.groups().get((place.domain_index, npdu.group or 0))
             if own is not None:
@@ -173,7 +187,7 @@ class Reception:
         now: float,
     ) -> None:
         """Take a REMINDER: it says whose answers are in, and never causes one by itself."""
-        record = self._records.get(self._key(packet, packet.npdu.control >> 2 & 3))
+        record = self._records.get(record_key(packet))
         if record is None or record.expires <= now or record.number != pdu[2] or record.session != session:
             return
         record.done = self._is_marked(record, pdu[3])
@@ -192,16 +206,6 @@ class Reception:
     @staticmethod
     def _is_marked(record: Record, members: bytes | None) -> bool:
         return bool(members) and record.member is not None and record.member in members_in(members or b"")
-
-    @staticmethod
-    def _key(packet: Packet, address_format: int) -> tuple[object, ...]:
-        header, npdu, _ = packet
-        number: int | None = 0
-        if address_format == _MULTICAST:
-            number = npdu.group
-        elif address_format == _BROADCAST:
-            number = npdu.destination_subnet
-        return (header & _PRIORITY, npdu.domain, address_format, npdu.source_subnet, npdu.source_node & 0x7F, number)
 
     def _has_room(self, now: float) -> bool:
         """Whether a record may be added. What has expired goes when it is among the two oldest, or when room is needed."""
@@ -244,9 +248,17 @@ class Reception:
             record.state = _SILENT
 
     def _answer(self, record: Record, place: Membership, pdu_type: int, apdu: bytes) -> None:
-        packet = record.packet
-        pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=packet.npdu.control >> 6)
-        record.answer = answer = answer_packet(packet, place, record.member, pdu_type, pdu)
+        packet, note = record.packet, record.note
+        answer: Packet | Letter
+        if note is not None and place is note.place:
+            if note.answer is None:
+                answer = answer_packet(packet, place, None, pdu_type, b"")
+                note.answer = Envelope(answer.header, answer.npdu)
+            answer = letter_of(note.answer, _ANSWERS[record.number] + apdu)
+        else:
+            pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=packet.npdu.control >> 6)
+            answer = answer_packet(packet, place, record.member, pdu_type, pdu)
+        record.answer = answer
         record.state = _ANSWERED
         self.out.append(answer)
 
@@ -322,7 +334,7 @@ class Reception:
 
 
 def indication_of(
-    packet: Packet,
+    packet: Packet | Letter,
     place: Membership,
     service: int,
     apdu: bytes,
@@ -331,7 +343,7 @@ def indication_of(
     number: int = 0,
 ) -> Indication:
     """A message as the layers above see it."""
-    header, npdu, _ = packet
+    header, npdu = packet.header, packet.npdu
     return Indication(
         subnet_node(npdu.source_subnet, npdu.source_node & 0x7F),
         npdu.domain,

@@ -51,6 +51,8 @@ _ACKD, _REPEATED, _UNACKD, _REQUEST = (
     int(each) for each in (Service.ACKD, Service.UNACKD_RPT, Service.UNACKD, Service.REQUEST)
 )
 _TPDU, _SPDU, _AUTHPDU, _APDU = (int(each) for each in (PduType.TPDU, PduType.SPDU, PduType.AUTHPDU, PduType.APDU))
+_FIRST = tuple(write_pdu(True, MESSAGE, number) for number in range(16))
+"""The first byte of a plain message, by its transaction number; TPDU and SPDU have one shape."""
 _tuple = tuple.__new__
 _FORMATS = {
     SubnetNode: AddressFormat.SUBNET_NODE,
@@ -124,6 +126,7 @@ class Transaction:
     number = 0
     remembered: Remembered | None = None
     restarts = 0
+    who: object = None
     version = LEGACY
 
     def __init__(
@@ -153,6 +156,17 @@ class Transaction:
     def session(self) -> bool:
         """Whether it is an SPDU."""
         return self.service == _REQUEST
+
+
+class _Cover(Envelope):
+    """The envelope of plain messages to one node."""
+
+    __slots__ = ("membership", "service")
+
+    def __init__(self, packet: Packet, service: int, membership: Membership | None) -> None:
+        super().__init__(packet.header, packet.npdu)
+        self.service = service
+        self.membership = membership
 
 
 class Transport:
@@ -235,9 +249,14 @@ class Transport:
         waiting = self._queues[priority]
         if len(waiting) >= self.queue:
             raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
-        waiting.append(Transaction(handle, service, destination, apdu, options, membership, domain, nested))
+        transaction = Transaction(handle, service, destination, apdu, options, membership, domain, nested)
         if self._active[priority] < self.concurrent:
+            if not waiting and nested is None and now >= self.quiet_until and self._begun(transaction, priority, now):
+                return handle
+            waiting.append(transaction)
             self._pump(priority, now)
+        else:
+            waiting.append(transaction)
         return handle
 
     def cancel(self, handle: int, now: float) -> bool:
@@ -289,12 +308,19 @@ class Transport:
                 del waiting[place]
                 self._tell_end(transaction, False, now)
                 continue
-            who = self._who(transaction)
-            if (priority, who) in self._busy or not self._take_number(transaction, priority, who, now):
+            if self._begun(transaction, priority, now):
+                del waiting[place]
+            else:
                 place += 1
-                continue
-            del waiting[place]
-            self._begin(transaction, priority, who, now)
+
+    def _begun(self, transaction: Transaction, priority: bool, now: float) -> bool:
+        """Begin a transaction, unless it must wait for its peer or a number."""
+        who = self._who(transaction)
+        if (priority, who) in self._busy or not self._take_number(transaction, priority, who, now):
+            return False
+        transaction.who = who
+        self._begin(transaction, priority, who, now)
+        return True
 
     @staticmethod
     def _who(transaction: Transaction) -> object:
@@ -367,6 +393,12 @@ class Transport:
         first = transaction.attempts == 0
         destination = transaction.destination
         kind, members, backlog = MESSAGE, None, 1
+        if type(destination) is SubnetNode and not (
+            repeated or options.authenticated or options.mode or transaction.version
+        ):
+            self._send_letter(transaction, left, first)
+            self._sent(transaction, first, now)
+            return
         if repeated:
             kind, backlog = REPEATED, left if first else 0
         elif type(destination) is SubnetNode:
@@ -402,12 +434,36 @@ class Transport:
             members=members,
         )
         self._send(transaction, pdu, min(backlog, MAX_BACKLOG), left, first)
+        self._sent(transaction, first, now)
+
+    def _sent(self, transaction: Transaction, first: bool, now: float) -> None:
+        """Count a transmission, and wait for what it brings."""
         if not first:
             transaction.left -= 1
             self.configuration.statistics.count("retries")
         transaction.attempts += 1
         transaction.put_off = transaction.granted = 0
         self._arm(transaction, now)
+
+    def _send_letter(self, transaction: Transaction, left: int, first: bool) -> None:
+        """Send a plain message to one node, in the envelope of the one before, if that was alike."""
+        options = transaction.options
+        alternate = options.alternate_path
+        if alternate is None:
+            alternate = left <= (1 if first else 2)
+        link = 1 if not alternate else _ALTERNATE | 1
+        if options.priority:
+            link |= _PRIORITY
+        service, membership, remembered = transaction.service, transaction.membership, transaction.remembered
+        cover: _Cover | None = None if remembered is None else remembered.cover
+        if cover is None or cover.header != link or cover.service != service or cover.membership is not membership:
+            pdu_type = _SPDU if service == _REQUEST else _TPDU
+            packet = send_packet(membership, transaction.domain, transaction.destination, pdu_type, b"", link)
+            cover = _Cover(packet, service, membership)
+            if remembered is not None:
+                remembered.cover = cover
+        transaction.last = letter = letter_of(cover, _FIRST[transaction.number] + transaction.apdu)
+        self.out.append(letter)
 
     def _send(self, transaction: Transaction, pdu: bytes, backlog: int, left: int, first: bool) -> None:
         options = transaction.options
@@ -563,8 +619,7 @@ class Transport:
         priority = transaction.options.priority
         table = self._exact if type(transaction.destination) is SubnetNode else self._general
         del table[transaction.key]
-        who = self._who(transaction)
-        self._busy.discard((priority, who))
+        self._busy.discard((priority, transaction.who))
         self._active[priority] -= 1
         transaction.deadline = None
         if transaction.remembered is not None:
@@ -600,7 +655,7 @@ class Transport:
         while timers and timers[0][2].deadline != timers[0][0]:
             heapq.heappop(timers)
         due = timers[0][0] if timers else None
-        if any(self._queues):
+        if self._queues[0] or self._queues[1]:
             other = None
             if self.quiet_until > 0 and self._retry_at is None and not any(self._active):
                 other = self.quiet_until

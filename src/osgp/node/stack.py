@@ -40,14 +40,14 @@ from osgp.lon.interests import Interests
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.ltep import Mode, Service
 from osgp.lon.management import Management
-from osgp.lon.network import accept, destination_of
+from osgp.lon.network import Note, accept, destination_of
 from osgp.lon.nm import ServicePin
 from osgp.lon.npdu import ENHANCED, PduType
 from osgp.lon.numbers import DESTINATIONS, TransactionNumbers
-from osgp.lon.packet import Packet, packet_of
+from osgp.lon.packet import Letter, Packet, packet_of
 from osgp.lon.proxy import Hop, Proxy, chain_message, failure_in, safe_timer_s
 from osgp.lon.reception import Reception, indication_of
-from osgp.lon.tpdu import VERSIONS
+from osgp.lon.tpdu import VERSIONS, SpduHeader
 from osgp.lon.transport import DEFAULTS, QUIET_S, Nested, Options, Transaction, Transport
 from osgp.lon.variables import OutgoingVariable, VariableTable
 from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError
@@ -58,6 +58,12 @@ _SPDU, _AUTHPDU = int(PduType.SPDU), int(PduType.AUTHPDU)
 _PRIORITY = LinkHeader.fields["priority"].mask
 _UNACKD, _REQUEST = int(Service.UNACKD), int(Service.REQUEST)
 _MESSAGES = (MESSAGE, REMINDER_MESSAGE)
+_KIND = SpduHeader.fields["type"].mask
+_NUMBER = SpduHeader.fields["transaction"].mask
+_ANSWER = ANSWER << SpduHeader.fields["type"].lsb
+_PLAIN = tuple(code != PROXY and family(code) in (Family.APPLICATION, Family.FOREIGN) for code in range(256))
+"""Whether an APDU with that first byte is for the application alone."""
+_tuple = tuple.__new__
 _NO_VARIABLES = VariableTable()
 """Answers polls of nodes without variables; it has no state but its counters."""
 
@@ -120,7 +126,7 @@ class Stack:
         self.management = management or Management(configuration, variables=variables)
         self.quiet_s = quiet_s
         self.promiscuous = promiscuous
-        self._out: list[Packet] = []
+        self._out: list[Packet | Letter] = []
         self._events: list[Event] = []
         self._interests: Interests | None = None
         self._interests_of = (-1, -1)
@@ -148,11 +154,15 @@ class Stack:
             return
         self.receive(packet, now)
 
-    def receive(self, packet: Packet, now: float) -> None:
+    def receive(self, packet: Packet | Letter, now: float) -> None:
         """Take a packet, for us or not."""
         statistics = self.configuration.statistics
         if statistics.layer_2_received < 0xFFFF:
             statistics.layer_2_received += 1
+        if isinstance(packet, Letter):
+            if self._read(packet, now):
+                return
+            packet = packet.packet()
         place = accept(self.configuration, packet)
         if type(place) is str:
             if place:
@@ -184,13 +194,18 @@ class Stack:
 
     def outgoing(self, now: float) -> list[Packet]:
         """Packets for the line, in order."""
+        return [each.packet() if isinstance(each, Letter) else each for each in self.letters(now)]
+
+    def letters(self, now: float) -> list[Packet | Letter]:
+        """As ``outgoing``, for carriers that know letters; what they read may then come in as such, too."""
         out = self._out
         if not out:
             return []
         found = out[:]
         out.clear()
         statistics = self.configuration.statistics
-        statistics.layer_3_sent = min(0xFFFF, statistics.layer_3_sent + len(found))
+        sent = statistics.layer_3_sent + len(found)
+        statistics.layer_3_sent = sent if sent < 0xFFFF else 0xFFFF
         return found
 
     def deadline(self) -> float | None:
@@ -354,6 +369,55 @@ class Stack:
         return self._interests
 
     # ---- inside ----------------------------------------------------------------------------------------------------
+    def _read(self, letter: Letter, now: float) -> bool:
+        """Take a message or an answer from a node that has sent such before; False if it must be read as any packet."""
+        configuration = self.configuration
+        envelope = letter.envelope
+        note: Note | None = envelope.note
+        if (
+            note is None
+            or note.reader is not self
+            or note.revision != configuration.revision
+            or note.state != configuration.state
+        ):
+            note = envelope.note = Note(self, configuration, letter)
+        place = note.place
+        pdu = letter.pdu
+        if place is None or not pdu:
+            return False
+        first = pdu[0]
+        answers = first & _KIND == _ANSWER
+        if first > _NUMBER and not answers:  # no plain message
+            return False
+        statistics = configuration.statistics
+        if statistics.layer_3_received < 0xFFFF:
+            statistics.layer_3_received += 1
+        if answers:
+            self.transport.answer(letter, note.session, first & _NUMBER, pdu[1:], now, note)
+            return True
+        record = self.reception.message(letter, place, note.session, (False, MESSAGE, first, None, pdu[1:]), now, note)
+        if record is None:
+            return True
+        apdu = record.apdu
+        if _PLAIN[apdu[0]] and configuration.online:
+            told = (
+                note.source,
+                note.domain,
+                note.destination,
+                record.service,
+                note.priority,
+                False,
+                apdu,
+                record.reply,
+            )
+            self._events.append(_tuple(MessageReceived, told))
+        else:
+            try:
+                self._serve(letter.packet(), place, record.service, apdu, False, record.reply, record.number, now)
+            except DecodeError as error:
+                self._events.append(Dropped(error.message, pdu[:64]))
+        return True
+
     def _transaction(
         self, packet: Packet, place: Membership, raw: bytes, session: bool, version: int, now: float
     ) -> None:
@@ -384,7 +448,7 @@ class Stack:
             self._events.append(Dropped("a reply to no challenge of ours", raw[:64]))
             return
         self._serve(
-            record.packet,
+            record.packet.packet() if isinstance(record.packet, Letter) else record.packet,
             record.place,
             record.service,
             record.apdu,

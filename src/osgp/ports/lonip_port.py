@@ -45,6 +45,10 @@ class LonIpPort(DatagramPort):
     ) -> None:
         super().__init__(machine, carrier.write, on_event=on_event, tap=tap)
         self.carrier = carrier
+        letters = getattr(machine, "letters", None)
+        if letters is not None:
+            self._outgoing = letters
+        self._read = carrier.read if letters is None else carrier.take
         self._joined: set[str] = set()
         self._hearing: asyncio.DatagramTransport | None = None
         self._following: asyncio.TimerHandle | None = None
@@ -106,7 +110,7 @@ class LonIpPort(DatagramPort):
         return found
 
     def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
-        packet = self.carrier.read(datagram, source, now)
+        packet: Any = self._read(datagram, source, now)
         if packet is None:
             return
         managed = self._managed

@@ -117,6 +117,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         self.machine = machine
         self._commands = cast(Asking, machine)
         self._write = write
+        self._outgoing: Callable[[float], Sequence[Any]] = machine.outgoing
         self.statistics = PortStatistics()
         self.name = "udp"
         self._on_event = on_event
@@ -288,7 +289,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             for _ in range(_ROUNDS):
                 for event in events:
                     self._take(event)
-                for packet in machine.outgoing(now):
+                for packet in self._outgoing(now):
                     self._send(packet, now)
                 events = machine.events()
                 if not events:

@@ -22,7 +22,7 @@ from osgp.lon.address import parse_domain
 from osgp.lon.configuration import Configuration, domain_entry
 from osgp.lon.entries import DomainEntry, NodeState
 from osgp.lon.events import Dropped, MessageReceived
-from osgp.lon.packet import Packet
+from osgp.lon.packet import Letter, Packet
 from osgp.lon.transport import QUIET_S
 from osgp.node.stack import Stack
 from osgp.wire.errors import ConfigError, StoreError
@@ -122,7 +122,7 @@ class _Node(Stack):
         self._stop = stop
         self._kept = self._fingerprint()
 
-    def receive(self, packet: Packet, now: float) -> None:
+    def receive(self, packet: Packet | Letter, now: float) -> None:
         """Take a packet, and keep what it changed."""
         if self.failure is not None:
             return
