@@ -17,13 +17,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from cyclopts import Parameter
 
 from osgp.cli.output import stderr
-from osgp.lon.address import Destination, SubnetNode, parse_destination, parse_domain
+from osgp.lon.address import Destination, Group, SubnetNode, parse_destination, parse_domain
 from osgp.lon.cnip import PORT as CNIP_PORT
 from osgp.lon.configuration import Configuration, domain_entry
 from osgp.lon.entries import DomainEntry, NodeState
@@ -48,6 +49,7 @@ __all__ = [
     "Recorder",
     "attached",
     "check_seconds",
+    "check_target",
     "key_of",
     "open_port",
     "read_place",
@@ -213,6 +215,20 @@ def read_place(text: str) -> SubnetNode:
     return found
 
 
+def check_target(target: Destination, line: Line, *, asked: bool = True) -> None:
+    """Raises ConfigError for whom nothing can be asked of: ourselves, and a group that nobody knows how many belong to.
+
+    ``asked``: answers are waited for.
+    """
+    if isinstance(target, SubnetNode) and target == read_place(line.address):
+        raise ConfigError(f"{target} is our own address while we ask", hint="give us another with --address")
+    if asked and isinstance(target, Group) and not target.size:
+        raise ConfigError(
+            f"{target} has no size: nobody knows how many answers to wait for",
+            hint=f'write the number of its members and one more, since we are none of them: "group {target.group} size 5"',
+        )
+
+
 def key_of(source: str | None) -> bytes:
     """The six bytes of a domain's key; zeros, which are no key, without a source. Raises ConfigError, NoKey, StoreError."""
     return bytes(6) if source is None else resolve_key(source, use="lon").for_lon()
@@ -257,7 +273,40 @@ async def read_peers(peers: Sequence[str], domain: bytes, port: int) -> tuple[di
 async def open_port(
     machine: Any, line: Reach, *, on_event: Callable[[Any], None] | None = None, tap: Tap | None = None, own: str = ""
 ) -> Any:
-    """The machine's socket. Raises ConfigError, PortClosed."""
+    """The machine's socket. Raises ConfigError, PortClosed.
+
+    What happens before the caller has the port, with multicast two sockets are opened one after the other, is handed to
+    ``on_event`` and ``tap`` right afterwards, in order: both may use the port.
+    """
+    early: list[Callable[[], None]] = []
+    ready = False
+
+    def held(call: Callable[..., None] | None) -> Callable[..., None] | None:
+        if call is None:
+            return None
+
+        def later(*arguments: Any) -> None:
+            if ready:
+                call(*arguments)
+            else:
+                early.append(partial(call, *arguments))
+
+        return later
+
+    def begin() -> None:
+        nonlocal ready
+        ready = True
+        for each in early:
+            each()
+
+    port = await _open_port(machine, line, held(on_event), held(tap), own)
+    asyncio.get_running_loop().call_soon(begin)
+    return port
+
+
+async def _open_port(
+    machine: Any, line: Reach, on_event: Callable[[Any], None] | None, tap: Tap | None, own: str
+) -> Any:
     default = _PORTS[line.carrier]
     places, others = await read_peers(line.peer, parse_domain(line.domain), default)
     bound = await _endpoint(line.bind or f":{default}", default)

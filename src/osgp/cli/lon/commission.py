@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from osgp.cli.lon.attached import ANYWHERE, Attached, Line, attached, key_of, read_place
-from osgp.cli.lon.queries import read_answer, status_fields
+from osgp.cli.lon.queries import read_answer, status_fields, swaps_codes
 from osgp.cli.output import console, print_json, stderr
 from osgp.crypto.keys import Key, default_key
 from osgp.lon.address import SubnetNode, UniqueNodeId, parse_destination, parse_domain
@@ -67,6 +67,8 @@ def commission(
     if json:
         print_json(told)
         return
+    if told["codes_swapped"]:
+        stderr.print("note: it says no where it means yes; what it did was read back", markup=False)
     console.print(
         f"{target} is {wanted} in domain {domain.hex().upper() or 'empty'}: {told['state']}, read back and compared",
         markup=False,
@@ -77,18 +79,18 @@ async def _commission(
     node: Attached, target: UniqueNodeId, index: int, entry: DomainEntry, wanted: SubnetNode
 ) -> dict[str, Any]:
     before = cast(StatusResponse, await _ask(node, target, QueryStatus().encode()))
+    swapped = await swaps_codes(node, target)
     update = UpdateDomain(index=index, entry=entry).encode()
-    try:
-        await _ask(node, target, update)
-        configured = SetNodeMode(mode=_CHANGE_STATE, state=NodeStateByte(state=NodeState.CONFIGURED)).encode()
-        await _ask(node, target, configured)
-    except ResponseError as error:
-        was = status_fields(before)["state"]
-        raise ResponseError(
-            f"{target} ({was}) refused to be commissioned",
-            code=error.code,
-            hint="a commissioned device wants its domain's --key, or must be set to unconfigured at the device itself",
-        ) from error
+    configured = SetNodeMode(mode=_CHANGE_STATE, state=NodeStateByte(state=NodeState.CONFIGURED)).encode()
+    for apdu in (update, configured):
+        code = await _refused(node, target, apdu, swapped)
+        if code is not None:
+            was = status_fields(before)["state"]
+            raise ResponseError(
+                f"{target} ({was}) refused to be commissioned",
+                code=code,
+                hint="a commissioned device wants its domain's --key, or must be set to unconfigured at the device itself",
+            )
     found = cast(DomainResponse, await _ask(node, target, QueryDomain(index=index).encode())).entry
     after = cast(StatusResponse, await _ask(node, target, QueryStatus().encode()))
     place = SubnetNode(found.subnet, found.node.node)
@@ -108,7 +110,18 @@ async def _commission(
         "state": state,
         "state_before": status_fields(before)["state"],
         "key_set": bool(any(entry.key)),
+        "codes_swapped": swapped,
     }
+
+
+async def _refused(node: Attached, target: UniqueNodeId, apdu: bytes, swapped: bool) -> int | None:
+    """The code of a refusal; None where the command was carried out. ``swapped``: success and failure are."""
+    (answer,) = await node.ask(target, apdu)
+    try:
+        read_answer(apdu, answer)
+    except ResponseError as error:
+        return None if swapped else error.code
+    return answer.apdu[0] if swapped else None
 
 
 async def _ask(node: Attached, target: UniqueNodeId, apdu: bytes) -> Struct:

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from osgp.cli.lon.attached import HERE, Reach, Recorder, check_seconds, key_of, open_port, read_place
-from osgp.cli.lon.node_state import load_node, save_node
+from osgp.cli.lon.node_state import content_of, load_node, save_node
 from osgp.cli.output import console, print_json, stderr
 from osgp.lon.address import parse_domain
 from osgp.lon.configuration import Configuration, domain_entry
@@ -30,6 +30,8 @@ from osgp.wire.errors import ConfigError, StoreError
 __all__ = ["node"]
 
 _PROGRAM = "OSGPNODE"
+_OFFLINE_S = 10.0
+"""How long an application that was stopped or started may go unwritten, seconds (project choice)."""
 
 
 def node(
@@ -111,7 +113,11 @@ def _program(text: str) -> bytes:
 
 
 class _Node(Stack):
-    """A node whose tables are on disk before it says that they are changed; where they cannot be, it says nothing and stops."""
+    """A node whose tables are on disk before it says that they are changed; where they cannot be, it says nothing and stops.
+
+    Whether its application runs everybody may change at any time: that is written with the next table, at the end, and else after
+    ``_OFFLINE_S``, however often it changed meanwhile.
+    """
 
     def __init__(
         self, configuration: Configuration, state: Path | None, quiet_s: float, now: float, stop: Callable[[], None]
@@ -120,30 +126,55 @@ class _Node(Stack):
         self.failure: StoreError | None = None
         self._state = state
         self._stop = stop
-        self._kept = self._fingerprint()
+        self._kept, self._kept_offline = self._tables(), configuration.soft_offline
+        self._due: float | None = None
 
     def receive(self, packet: Packet | Letter, now: float) -> None:
         """Take a packet, and keep what it changed."""
         if self.failure is not None:
             return
         super().receive(packet, now)
-        if self._state is not None and self._fingerprint() != self._kept:
-            try:
-                self.keep()
-            except StoreError as error:
-                self.failure = error
-                self._out.clear()  # the answer that it is done: it is not
-                self._stop()
+        if self._state is None:
+            return
+        configuration = self.configuration
+        if self._due is None and configuration.soft_offline != self._kept_offline:
+            self._due = now + _OFFLINE_S
+        if (configuration.revision, configuration.block.encode()) != self._seen and self._tables() != self._kept:
+            self._try_to_keep()
+
+    def deadline(self) -> float | None:
+        """When ``wake`` has something to do."""
+        due = super().deadline()
+        return self._due if due is None or (self._due is not None and self._due < due) else due
+
+    def wake(self, now: float) -> None:
+        """Write what need not be written at once; and what every node does."""
+        super().wake(now)
+        if self._due is not None and self._due <= now:
+            self._due = None
+            if self.configuration.soft_offline != self._kept_offline:
+                self._try_to_keep()
 
     def keep(self) -> None:
         """Write the tables. Raises StoreError."""
         if self._state is not None:
             save_node(self._state, self.configuration)
-            self._kept = self._fingerprint()
+            self._kept, self._kept_offline = self._tables(), self.configuration.soft_offline
+            self._due = None
 
-    def _fingerprint(self) -> tuple[Any, ...]:
+    def _try_to_keep(self) -> None:
+        try:
+            self.keep()
+        except StoreError as error:
+            self.failure = error
+            self._out.clear()  # the answer that it is done: it is not
+            self._stop()
+
+    def _tables(self) -> dict[str, Any]:
+        """What must be kept before it is told, and ``_seen``: by what one sees that it cannot have changed."""
         configuration = self.configuration
-        return configuration.revision, configuration.state, configuration.soft_offline, configuration.block.encode()
+        self._seen = (configuration.revision, configuration.block.encode())
+        return {name: value for name, value in content_of(configuration).items() if name != "soft_offline"}
 
 
 async def _run(

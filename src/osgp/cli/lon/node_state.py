@@ -15,7 +15,7 @@ from osgp.lon.entries import AddressEntry, ConfigurationBlock, DomainEntry, Node
 from osgp.lon.npdu import DOMAIN_LENGTHS
 from osgp.wire.errors import ConfigError, DecodeError, StoreError
 
-__all__ = ["load_node", "save_node"]
+__all__ = ["content_of", "load_node", "save_node"]
 
 _FORMAT = "osgp-lon-node"
 _VERSION = 1
@@ -23,17 +23,7 @@ _VERSION = 1
 
 def save_node(path: Path, configuration: Configuration) -> None:
     """Write the file. Raises StoreError."""
-    content = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "unique_node_id": configuration.unique_node_id.hex(),
-        "program_id": configuration.program_id.hex(),
-        "state": int(configuration.state),
-        "soft_offline": configuration.soft_offline,
-        "domains": [entry.to_json() for entry in configuration.domains],
-        "addresses": [None if entry is None else entry.to_json() for entry in configuration.addresses],
-        "block": configuration.block.to_json(),
-    }
+    content = content_of(configuration)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -44,6 +34,21 @@ def save_node(path: Path, configuration: Configuration) -> None:
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise StoreError(f"the node's state cannot be written to {path}: {error.strerror}") from error
+
+
+def content_of(configuration: Configuration) -> dict[str, Any]:
+    """What the file says, keys included."""
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "unique_node_id": configuration.unique_node_id.hex(),
+        "program_id": configuration.program_id.hex(),
+        "state": int(configuration.state),
+        "soft_offline": configuration.soft_offline,
+        "domains": [entry.to_json() for entry in configuration.domains],
+        "addresses": [None if entry is None else entry.to_json() for entry in configuration.addresses],
+        "block": configuration.block.to_json(),
+    }
 
 
 def load_node(path: Path) -> Configuration | None:

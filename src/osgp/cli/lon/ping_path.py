@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from osgp.cli.lon.attached import ANYWHERE, Attached, ChainEnd, Line, attached, read_place
+from osgp.cli.lon.attached import ANYWHERE, Attached, ChainEnd, Line, attached, check_target, read_place
 from osgp.cli.output import EXIT_SILENCE, console, print_json, stderr
 from osgp.lon.address import Destination, SubnetNode, parse_destination
 from osgp.lon.ltep import MAX_LIST
@@ -55,6 +55,8 @@ def ping_path(
     """
     hops = [_hop(word) for word in via.split(",") if word.strip()]
     destination = parse_destination(target)
+    for each in (*(SubnetNode(hop.subnet, hop.node) for hop in hops), destination):
+        check_target(each, line)
     for code in (hop_timer, target_timer):
         if not 0 <= code < len(TRANSMIT_S):
             raise ConfigError(f"{code} is no timer code", hint="0 to 15; 8 is 256 ms, 10 is 512 ms")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from osgp.cli.lon.attached import ANYWHERE, Attached, Line, attached
+from osgp.cli.lon.attached import ANYWHERE, Attached, Line, attached, check_target
 from osgp.cli.output import console, print_json, print_table
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, parse_destination
 from osgp.lon.commands import decode_response
@@ -20,7 +20,7 @@ from osgp.lon.transport import Options
 from osgp.wire import Struct
 from osgp.wire.errors import BadValue, DecodeError, NoAnswer, ResponseError
 
-__all__ = ["identity_of", "query_id", "query_status", "read_answer", "status_fields", "wink"]
+__all__ = ["identity_of", "query_id", "query_status", "read_answer", "status_fields", "swaps_codes", "wink"]
 
 MANY = 64
 """Most answers that are waited for when many are asked (project choice)."""
@@ -34,9 +34,10 @@ def query_status(target: str, /, *, line: Line = ANYWHERE, json: Json = False) -
     Parameters
     ----------
     target
-        1/20 (subnet/node), 0700000000B2 (unique node ID), "group 5", "subnet 3" or broadcast
+        1/20 (subnet/node), 0700000000B2 (unique node ID), "group 5 size 4", "subnet 3" or broadcast
     """
     destination = parse_destination(target)
+    check_target(destination, line)
     answers = attached(line, lambda node: ask(node, destination, QueryStatus().encode()))
     rows = [{"source": str(answer.source), **status_fields(read_answer(b"\x51", answer))} for answer in answers]
     if json:
@@ -54,9 +55,10 @@ def query_id(target: str, /, *, line: Line = ANYWHERE, json: Json = False) -> No
     Parameters
     ----------
     target
-        1/20 (subnet/node), 0700000000B2 (unique node ID), "group 5", "subnet 3" or broadcast
+        1/20 (subnet/node), 0700000000B2 (unique node ID), "group 5 size 4", "subnet 3" or broadcast
     """
     destination = parse_destination(target)
+    check_target(destination, line)
     rows = attached(line, lambda node: _identities(node, destination))
     if json:
         print_json({"target": str(destination), "answers": rows})
@@ -73,6 +75,7 @@ def wink(target: str, /, *, line: Line = ANYWHERE, json: Json = False) -> None:
         1/20 (subnet/node), 0700000000B2 (unique node ID), "group 5", "subnet 3" or broadcast
     """
     destination = parse_destination(target)
+    check_target(destination, line, asked=False)
     many = isinstance(destination, (Broadcast, Group))
     service = Service.UNACKD_RPT if many else Service.ACKD
 
@@ -131,18 +134,41 @@ def status_fields(value: Struct) -> dict[str, Any]:
 
 
 async def identity_of(node: Attached, target: Destination) -> IdentityResponse:
-    """Who one node is, whatever its state: it is selected first. Raises NoAnswer, ResponseError, BadValue."""
+    """Who one node is, whatever its state: it is selected first. Raises NoAnswer, ResponseError, BadValue.
+
+    Whether it was selected its next answer tells, not the word it gives: some say no where they mean yes (``swaps_codes``).
+    """
     select = RespondToQuery(select=1).encode()
     (chosen,) = await node.ask(target, select)
-    read_answer(select, chosen)
+    refusal: ResponseError | None = None
     try:
-        asking = QueryId(selector=1).encode()
+        read_answer(select, chosen)
+    except ResponseError as error:
+        refusal = error
+    asking = QueryId(selector=1).encode()
+    try:
         answers = await node.ask(target, asking)
+    except NoAnswer as error:
+        raise refusal or error from None
     finally:
         await node.ask(target, RespondToQuery(select=0).encode())
     if not answers:
-        raise NoAnswer(f"{target} was selected, but closed the request in silence")
+        raise refusal or NoAnswer(f"{target} was selected, but closed the request in silence")
     return cast(IdentityResponse, read_answer(asking, answers[0]))
+
+
+async def swaps_codes(node: Attached, target: Destination) -> bool:
+    """Whether a node says no where it means yes, and the other way, in answers that have nothing else to tell (lon-stack-dx does).
+
+    It is told not to respond to query: every node does that for everybody. Raises NoAnswer, BadValue.
+    """
+    harmless = RespondToQuery(select=0).encode()
+    (answer,) = await node.ask(target, harmless)
+    try:
+        read_answer(harmless, answer)
+    except ResponseError:
+        return True
+    return False
 
 
 async def _identities(node: Attached, target: Destination) -> list[dict[str, str]]:
