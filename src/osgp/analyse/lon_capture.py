@@ -84,24 +84,34 @@ def explain_capture(path: Path | str, *, crc: bool | None = None, processes: int
         for packet in lon_frames(data, crc=crc):
             yield from _explained(packet, crc)
     elif processes <= 1:
-        yield from _explained_records(data, reader, _records(data, reader), crc)
+        yield from _explained_blocks(data, reader, _blocks(data, reader), crc)
     else:
         yield from _shared(str(path), data, reader, crc, processes)
 
 
-def _explained_records(data: bytes, reader: PcapReader, records: Iterable[Record], crc: bool | None) -> Iterator[str]:
-    for carrier, fault, start, end, *record in records:
-        if carrier == _BY_CNIP and fault == Fault.OK:
-            text = _sound(data[start:end], crc)
-            if text is None:
-                yield from cnip_json(data[start:end], crc)
-            else:
-                yield text
-        elif carrier or fault != Fault.NOT_LON:
-            number, offset, size, length, time_ns = record
-            frame = CaptureFrame(number, time_ns, data[offset : offset + size], reader.link_type, length, 0, offset)
-            for packet in packets_of(frame, crc=crc):
-                yield from _explained(packet, crc)
+def _explained_blocks(data: bytes, reader: PcapReader, blocks: Iterable[Block], crc: bool | None) -> Iterator[str]:
+    import numpy as np
+
+    from osgp.analyse.lonkernels import CRC_AUTO, CRC_MUST, CRC_NONE
+    from osgp.analyse.lonscripts import scripts
+
+    view = np.frombuffer(data, np.uint8)
+    mode = CRC_AUTO if crc is None else CRC_MUST if crc else CRC_NONE
+    for carriers, faults, starts, ends, *records in blocks:
+        row, plain = 0, (carriers == _BY_CNIP) & (faults == Fault.OK)
+        while row < len(starts):
+            for text in scripts().texts(view, row, plain, starts, ends, mode):
+                if text is not None:
+                    yield text
+                elif plain[row]:
+                    yield from cnip_json(data[starts[row] : ends[row]], crc)
+                elif carriers[row] or faults[row] != Fault.NOT_LON:
+                    number, offset, size, length, time_ns = (int(column[row]) for column in records)
+                    raw = data[offset : offset + size]
+                    frame = CaptureFrame(number, time_ns, raw, reader.link_type, length, 0, offset)
+                    for packet in packets_of(frame, crc=crc):
+                        yield from _explained(packet, crc)
+                row += 1
 
 
 # ---- several processes: each has the file, is given places of blocks, and answers with their texts -------------------------
@@ -152,23 +162,22 @@ def _block(start: tuple[int, int]) -> str:
     """The texts of the records from a place on, up to a block of them; the number of the first goes with the place."""
     assert _work is not None, "prepared when the process began"
     data, reader, crc = _work
-    records = _records(data, reader, *start, one_block=True)
-    return _BETWEEN.join(_explained_records(data, reader, records, crc))
+    return _BETWEEN.join(_explained_blocks(data, reader, _blocks(data, reader, *start, one_block=True), crc))
 
 
 _BY_CNIP = 1
 """``loncolumns.Carrier.CNIP``, whose module wants NumPy."""
-Record = tuple[int, ...]
-"""Carrier, fault, bounds of the payload; number, place, captured and original length, nanoseconds of the frame."""
+Block = tuple[Any, ...]
+"""Columns of records: carrier, fault, bounds of the payload; number, place, captured and original length, nanoseconds of the frame."""
 
 
-def _records(
+def _blocks(
     data: bytes, reader: PcapReader, place: int = -1, number: int = 0, *, one_block: bool = False
-) -> Iterator[Record]:
-    """The records of a pcap file from a place on (the first), located in compiled code.
+) -> Iterator[Block]:
+    """The records of a pcap file from a place on (the first), located in compiled code, up to _CHUNK at a time.
 
-    ``number``: of the record before. ``one_block``: no more than _CHUNK of them, and no error. Raises DecodeError at the end of a
-    damaged file.
+    ``number``: of the record before. ``one_block``: only the first block, and no error. Raises DecodeError at the end of a damaged
+    file.
     """
     import numpy as np
 
@@ -187,7 +196,7 @@ def _records(
         numbers = np.arange(number + 1, number + 1 + count)
         number += count
         columns = (carriers, faults, starts, ends, numbers, offsets, captured, original, times)
-        yield from zip(*(column[:count].tolist() for column in columns))
+        yield tuple(column[:count] for column in columns)
         if one_block:
             return
     if why == STOPPED:

@@ -49,7 +49,7 @@ from osgp.ports.capture import LONIP_VERSIONS
 from osgp.ports.datagram import Fault, LinkType
 from osgp.wire.bits import Bits
 
-__all__ = ["CRC_AUTO", "CRC_MUST", "CRC_NONE", "decode"]
+__all__ = ["CRC_AUTO", "CRC_MUST", "CRC_NONE", "crc_fits", "decode"]
 
 CRC_NONE, CRC_MUST, CRC_AUTO = 0, 1, 2
 """How a CN/IP packet's data end: never with a CRC, always, or with one if it is right."""
@@ -84,7 +84,7 @@ def _number(data: Any, place: Any, size: Any) -> Any:
 
 
 @njit(cache=True)
-def _crc_fits(data: Any, start: Any, end: Any, tables: Any, residue: Any) -> Any:
+def crc_fits(data: Any, start: Any, end: Any, tables: Any, residue: Any) -> Any:
     """Whether the last two bytes are the CRC of those before: eight bytes a step, a table for each."""
     register = uint16(0xFFFF)
     place = start
@@ -370,7 +370,7 @@ def _decode() -> Callable[..., Any]:
                     if wants_crc == crc_must:
                         if size <= crc_size:
                             fault = int64(truncated)
-                        elif _crc_fits(data, begin, end, crc_tables, residue):
+                        elif crc_fits(data, begin, end, crc_tables, residue):
                             crc_state = crc_ok
                             end -= crc_size
                         else:
@@ -378,7 +378,7 @@ def _decode() -> Callable[..., Any]:
                             fault = int64(bad_crc)
                     elif size == 0:
                         fault = int64(truncated)
-                    elif wants_crc == crc_auto and size > crc_size and _crc_fits(data, begin, end, crc_tables, residue):
+                    elif wants_crc == crc_auto and size > crc_size and crc_fits(data, begin, end, crc_tables, residue):
                         crc_state = crc_ok
                         end -= crc_size
                     if fault == ok:
