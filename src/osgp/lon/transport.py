@@ -451,7 +451,7 @@ class Transport:
         alternate = options.alternate_path
         if alternate is None:
             alternate = left <= (1 if first else 2)
-        link = 1 if not alternate else _ALTERNATE | 1
+        link = (1 if options.backlog is None else options.backlog) | (_ALTERNATE if alternate else 0)
         if options.priority:
             link |= _PRIORITY
         service, membership, remembered = transaction.service, transaction.membership, transaction.remembered
