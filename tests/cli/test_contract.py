@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +33,59 @@ def test_the_list_of_commands_tells_what_each_does(
         if not name.startswith("-"):
             line = next(line for line in shown.splitlines() if line.strip("│ ").split(" ")[0] == name)
             assert len(line.strip("│ ").split()) > 2, line
+
+
+ALONE = """
+import importlib.abc, sys
+
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in NAMES:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+NAMES = sys.argv.pop(1).split(",")
+sys.meta_path.insert(0, Blocked())
+from osgp.cli.main import main
+main()
+"""
+"""Runs a command as where these packages are not installed."""
+
+
+def extras() -> set[str]:
+    """The packages of all extras but ``cli``, as they are imported."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["optional-dependencies"]
+    names = {
+        re.match(r"[\w-]+", each)[0]  # type: ignore[index]  # each begins with its name
+        for extra, packages in wanted.items()
+        if extra in ("fast", "serial", "store", "web", "mbus", "sim", "plot", "udp")
+        for each in packages
+    }
+    return names - {"osgp"}
+
+
+def alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", ALONE, ",".join(sorted(extras())), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), *((name, "--help") for name in app if name[0] != "-")])
+def test_with_the_extra_cli_alone_every_command_tells_what_it_does(arguments: tuple[str, ...]) -> None:
+    assert "numpy" in extras()
+    done = alone(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"), [(("collect", "--example"), "pydantic"), (("grid", "show", "x.grid"), "numpy")]
+)
+def test_a_command_whose_packages_are_missing_names_one(arguments: tuple[str, ...], missing: str) -> None:
+    done = alone(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert f"needs the package {missing}" in done.stderr
+    assert "osgp[all]" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_export_with_json_never_mixes_csv_into_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,5 +46,12 @@ def run(arguments: list[str] | None = None) -> None:
             stderr.print(f"error: {error}", markup=False)
             stderr.print("  hint: osgp --help lists the commands; osgp COMMAND --help its options")
             raise SystemExit(EXIT_USE) from error
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").split(".")[0]
+            if missing in ("", "osgp"):
+                raise
+            stderr.print(f"error: this command needs the package {missing}", markup=False)
+            stderr.print("  hint: pip install 'osgp[all]', or the extra that has it", markup=False)
+            raise SystemExit(EXIT_USE) from error
 
     guarded(go)

@@ -8,16 +8,18 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from osgp.cli.output import EXIT_NO, EXIT_SILENCE, console, print_json, stderr
-from osgp.headend.collect import Collector, StepStored, Summary, VisitEnded, VisitRetried, VisitStarted
-from osgp.headend.config import EXAMPLE, CollectConfig, load_config
-from osgp.headend.store import Store
 from osgp.wire.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from osgp.headend.collect import Summary
+    from osgp.headend.config import CollectConfig
+    from osgp.headend.store import Store
 
 __all__ = ["collect", "export"]
 
@@ -40,6 +42,10 @@ def collect(
     config
         the configuration (TOML); --example prints one
     """
+    # Here, so that the list of commands needs nothing but the extra cli.
+    from osgp.headend.config import EXAMPLE, load_config
+    from osgp.headend.store import Store
+
     if example:
         sys.stdout.write(EXAMPLE)
         return
@@ -79,6 +85,8 @@ def collect(
 
 
 async def _collect(config: CollectConfig, store: Store, once: bool) -> Summary | None:
+    from osgp.headend.collect import Collector, StepStored, VisitEnded, VisitRetried, VisitStarted
+
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -154,6 +162,7 @@ def export(
         the device's name
     """
     from osgp.cli.device import moment
+    from osgp.headend.store import Store
     from osgp.headend.store.export import export as write
 
     if json and output is None:

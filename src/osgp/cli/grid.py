@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from osgp.cli.output import console, print_json, print_table
-from osgp.sim.grid import Grid
-from osgp.sim.grid_generators import new_grid
-from osgp.sim.grid_picture import draw, save_picture
-from osgp.sim.grid_report import GridReport, report
-from osgp.sim.grid_text import write_grid
 from osgp.wire.errors import ConfigError
+
+if TYPE_CHECKING:
+    from osgp.sim.grid import Grid
+    from osgp.sim.grid_report import GridReport
 
 app = App(name="grid", help="Make, look at and draw low-voltage grids for simulated power lines.")
 
@@ -40,6 +39,10 @@ def new(
     kind
         rural, suburban, city or high-rise
     """
+    # Here, so that the list of commands needs nothing but the extra cli.
+    from osgp.sim.grid_generators import new_grid
+    from osgp.sim.grid_text import write_grid
+
     description = new_grid(kind, houses=houses, seed=seed)
     text = write_grid(description, f"osgp grid new {kind} --houses {houses} --seed {seed}\nosgp grid show FILE")
     if output is None:
@@ -62,6 +65,8 @@ def show(file: Path, /, *, at: At = "20:00", cut: Cut = None, json: Json = False
     file
         a grid file
     """
+    from osgp.sim.grid_report import report
+
     found = report(_grid(file, cut), time_of_day(at))
     if json:
         print_json(
@@ -154,10 +159,14 @@ def plot(
     file
         a grid file
     """
+    from osgp.sim.grid_picture import draw, save_picture
+
     save_picture(draw(_grid(file, cut), time_of_day(at)), output)
 
 
 def _grid(file: Path, cut: list[str] | None) -> Grid:
+    from osgp.sim.grid import Grid
+
     grid = Grid.load(file)
     for name in cut or []:
         grid.cut(name)
