@@ -30,6 +30,8 @@ REASONS = {
     "how": "a good message by a service or an address form that it may not use",
     "in-progress": "the very request that is being carried out",
     "limit": "more than the limits allow",
+    "locked-out": "too many failures in a row, and the device locks out (ET55.20)",
+    "unexpected": "nothing was asked that this could answer",
     "handshake": "a handshake message that nothing waits for",
     "identity": "a handshake answer of another device",
     "contents": "contents that are not what they must be",
