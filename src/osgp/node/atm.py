@@ -13,71 +13,21 @@ from binascii import crc_hqx
 from collections.abc import Callable
 from typing import NamedTuple
 
+from osgp.app.messages import Here, Probe, ProbeFlags
 from osgp.lon.address import SubnetNode
 from osgp.node.link_register import Heard, decibels
 from osgp.node.osgp_tables import HeardAnswer, HeardAnswers, HereState
-from osgp.wire import Bits, Context, Struct, bit, layout_of
-from osgp.wire import fields as f
 from osgp.wire.errors import DecodeError
 
-__all__ = ["Agent", "Answer", "Here", "Probe", "ProbeFlags", "hash_of"]
+__all__ = ["Agent", "Answer", "hash_of"]
 
-CODE = 0x1A
-_PROBE, _HERE = 0x01, 0x81
+_PROBE, _HERE = b"\x01", b"\x81"
 _MOST_HEARD = 16
 _MOST_WAITING = 8
 _A_MINUTE = 30
 """Answers that a device gives in a minute at most (project choice): nobody can make a street talk without end."""
 _SLOT_S = 0.016
 _REMEMBERED = 32
-
-
-class ProbeFlags(Bits, size=1):
-    """Whom a probe means."""
-
-    uncommissioned: int = bit(0, doc="only devices that are not commissioned")
-    silent: int = bit(1, doc="only devices that no concentrator talks to (ET55.PLC_ACTIVE_TIMEOUT)")
-    all: int = bit(2, doc="every device in the range")
-
-
-class _Atm(
-    Struct,
-    byte_order="big",
-    floor="node",
-    source="spec/osgp-application.md 3.10; project choice",
-    status="project choice",
-):
-    """What the two messages share."""
-
-
-class Probe(_Atm):
-    """Who is there? Unacknowledged, to all of a domain."""
-
-    code: int = f.u8(default=CODE, doc="topology management")
-    kind: int = f.u8(default=_PROBE, doc="probe")
-    round: int = f.u16(doc="goes into the hash: another round draws other slots")
-    lowest: int = f.u16(orig="LO", doc="hashes from")
-    highest: int = f.u16(orig="HI", doc="hashes up to")
-    flags: ProbeFlags = f.bits(ProbeFlags, default=0, doc="whom it means")
-    slots: int = f.u8(doc="slots to answer in, from 1")
-    slot_time: int = f.u8(unit="16 ms", doc="length of a slot")
-    sender: bytes = f.binary(6, doc="unique node ID of the one who asks: the concentrator")
-
-
-class Here(_Atm):
-    """I am here."""
-
-    code: int = f.u8(default=CODE, doc="topology management")
-    kind: int = f.u8(default=_HERE, doc="here")
-    round: int = f.u16(doc="of the probe")
-    unique_node_id: bytes = f.binary(6, orig="ND", doc="who answers")
-    strength: int = f.i8(unit="dB", doc="of the probe")
-    margin: int = f.i8(unit="dB", doc="of the probe")
-    phase: int = f.u8(
-        values={0: "unknown"}, doc="of the mains, as seen from who answers, 1 to 6 in steps of 60 degrees"
-    )
-    state: int = f.code(HereState, doc="how far it has come")
-    program_id: bytes = f.binary(8, doc="of its firmware")
 
 
 def hash_of(unique_node_id: bytes, round_: int) -> int:
@@ -129,10 +79,10 @@ class Agent:
     ) -> None:
         """Take a message of code 1A. What cannot be read is dropped and counted."""
         try:
-            if apdu[1:2] == bytes((_PROBE,)) and len(apdu) == _PROBE_SIZE:
+            if apdu[1:2] == _PROBE:
                 self._probed(Probe.decode(apdu), source, domain, heard, now, alternate_path)
                 return
-            if apdu[1:2] == bytes((_HERE,)) and len(apdu) == _HERE_SIZE:
+            if apdu[1:2] == _HERE:
                 self._answered(Here.decode(apdu), heard, alternate_path)
                 return
         except DecodeError:
@@ -142,17 +92,17 @@ class Agent:
     # ---- being asked -----------------------------------------------------------------------------------------------
     def _means(self, flags: ProbeFlags, now: float) -> bool:
         """Whether we are meant. Without any flag: devices that no concentrator talks to, as meters are said to do."""
-        if flags.all:
+        if flags.all_devices:
             return True
         new = self._state() in (HereState.NEW, HereState.CHALLENGED)
-        return new or (not flags.uncommissioned and self._silent(now))
+        return new or (not flags.only_uncommissioned and self._silent(now))
 
     def _probed(
         self, probe: Probe, source: SubnetNode, domain: bytes, heard: Heard, now: float, alternate_path: bool
     ) -> None:
         self.probes += 1
         place = hash_of(self.unique_node_id, probe.round)
-        if not probe.slots or not probe.lowest <= place <= probe.highest or not self._means(probe.flags, now):
+        if not probe.slots or not probe.lo <= place <= probe.hi or not self._means(probe.flags, now):
             return
         mark = probe.round, probe.sender, source, alternate_path
         if mark in self._seen or not source.node or len(self._waiting) >= _MOST_WAITING or not self._allowed(now):
@@ -162,9 +112,9 @@ class Agent:
             del self._seen[next(iter(self._seen))]
         here = Here(
             round=probe.round,
-            unique_node_id=self.unique_node_id,
+            neuron_id=self.unique_node_id,
             strength=decibels(heard.strength_db),
-            margin=decibels(heard.margin_db),
+            margin=max(0, decibels(heard.margin_db)),
             phase=heard.phase,
             state=self._state(),
             program_id=self.program_id,
@@ -194,27 +144,31 @@ class Agent:
 
     # ---- having asked ----------------------------------------------------------------------------------------------
     def asked(self, apdu: bytes) -> None:
-        """This device sends a probe on, as proxy agent: from now on answers of that round count, and no others."""
-        if apdu[:2] == bytes((CODE, _PROBE)) and len(apdu) == _PROBE_SIZE:
+        """This device sends a message of code 1A on, as proxy agent: of a probe's round answers count, and of no other."""
+        if apdu[1:2] != _PROBE:
+            return
+        try:
             round_ = Probe.decode(apdu).round
-            if round_ != self._round:
-                self._round, self._heard = round_, {}
-                self._damaged_before = self._damaged()
+        except DecodeError:
+            return
+        if round_ != self._round:
+            self._round, self._heard = round_, {}
+            self._damaged_before = self._damaged()
 
     def _answered(self, here: Here, heard: Heard, alternate_path: bool) -> None:
         if here.round != self._round:
             self.refused += 1
             return
-        key = here.unique_node_id, alternate_path
+        key = here.neuron_id, alternate_path
         self._heard.pop(key, None)
         self._heard[key] = HeardAnswer(
-            unique_node_id=here.unique_node_id,
+            unique_node_id=here.neuron_id,
             strength_there=here.strength,
             margin_there=here.margin,
             strength_here=decibels(heard.strength_db),
             margin_here=decibels(heard.margin_db),
             phase=here.phase,
-            state=here.state,
+            state=HereState(here.state),
             alternate_path=int(alternate_path),
             program_id=here.program_id,
         )
@@ -240,6 +194,3 @@ class Agent:
 
 def _margin(answer: HeardAnswer) -> int:
     return min(answer.margin_there, answer.margin_here)
-
-
-_PROBE_SIZE, _HERE_SIZE = (layout_of(each, Context()).size for each in (Probe, Here))

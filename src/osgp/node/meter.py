@@ -29,6 +29,7 @@ from osgp.node.mbus_devices import MbusChild, MbusDevices
 from osgp.node.mep_clients import MepClients
 from osgp.node.meter_image import PENDING_TABLES, Model, build_image, check_model
 from osgp.node.meter_views import MeterViews
+from osgp.node.osgp_parts import Part
 from osgp.node.override import TierOverride
 from osgp.node.pending import PendingTable, PendingTables
 from osgp.node.power_quality import PowerQuality
@@ -67,8 +68,8 @@ _SAMPLE_S = 3600
 class Meter:
     """A meter of a ``model`` ("1ph", "3ph", "mbus") that is switched on at ``start`` (true UTC seconds).
 
-    ``seed`` decides what its registers showed before. ``children`` are the M-Bus devices on its bus, at most four. Raises
-    ConfigError for an unknown model or firmware.
+    ``seed`` decides what its registers showed before. ``children`` are the M-Bus devices on its bus, at most four. ``parts``: what
+    its kind has beyond a plain meter. Raises ConfigError for an unknown model or firmware.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Meter:
         seed: int = 0,
         firmware: str = "4.10",
         children: Sequence[MbusChild] = (),
+        parts: Sequence[type[Part]] = (),
     ) -> None:
         self.model: Model = check_model(model)
         self.serial = serial
@@ -88,8 +90,14 @@ class Meter:
         self.firmware = Firmware.parse(firmware)
         self.source = source
         self.children = tuple(children[:4])
+        self.kinds_of_parts = tuple(parts)
+        self.parts: list[Part] = []
         self.handlers = meter_procedures.handlers(self)
-        self._begin(start, build_image(self.model, serial, self.firmware, tuple(self.handlers)))
+        self._begin(start, self._factory_image())
+
+    def _factory_image(self) -> Image:
+        more = (number for kind in self.kinds_of_parts for number in kind.procedures)
+        return build_image(self.model, self.serial, self.firmware, (*self.handlers, *more))
 
     def _begin(self, start: float, image: Image) -> None:
         """Everything as it is at ``start``, with registers that have counted before."""
@@ -152,6 +160,9 @@ class Meter:
         self._read_settings()
         self._calendar_changed()
         self.relay_calendar = RelayCalendar(self)
+        self.parts = [kind(self) for kind in self.kinds_of_parts]
+        for part in self.parts:
+            self.handlers.update(part.handlers())
 
     def _make_profiles(self) -> None:
         image, self.profiles = self.image, []
@@ -215,7 +226,7 @@ class Meter:
         timers = self.demand, self.quality, self.averages, self.relay_calendar, self.clock_steps
         while True:
             due = min(self.next_change, self._next_pending, self.override.until, *self.next_interval)
-            due = min(due, *(each.due for each in timers))
+            due = min(due, *(each.due for each in timers), *(each.due for each in self.parts))
             if due > self.clock.shows(now):  # the clock may have been moved meanwhile
                 break
             self._flow(self.clock.true_at(due))
@@ -240,6 +251,8 @@ class Meter:
         self.averages.plan(shown)
         self.relay_calendar.plan(shown)
         self.quality.plan(shown)
+        for part in self.parts:
+            part.plan(shown)
         self.next_change = self.calendar.next_change(shown, self.self_read_s, *self.mbus.seconds_of_day)
         self.plan_pending()
 
@@ -267,6 +280,9 @@ class Meter:
         for each in (self.quality, self.averages, self.relay_calendar, self.clock_steps):
             if each.due <= due:
                 each.work(due)
+        for part in self.parts:
+            if part.due <= due:
+                part.work(due)
 
     # --- intervals
 
@@ -417,6 +433,8 @@ class Meter:
         self.averages.flow_changed()
         self.relay_calendar.settle(up)
         self.quality.supplied(up)
+        for part in self.parts:
+            part.supplied(up)
         if self._next_pending <= up:
             self.server.tick(self.at)
             self.plan_pending()
@@ -450,6 +468,8 @@ class Meter:
         self.advance(now)
         if self.powered:
             self.views.refresh(number)
+            for part in self.parts:
+                part.refresh(number)
 
     def written(self, number: int, offset: int, data: bytes, port: Port, now: float) -> None:
         """What a write by a client brings about."""
@@ -569,7 +589,7 @@ class Meter:
         """Begin ``days`` earlier: the meter has run since then. For a meter that has just been made."""
         now = self.at
         hooks = self.on_interface_change, self.on_disconnect, self.mep_sequences
-        self._begin(now - days * 86400, build_image(self.model, self.serial, self.firmware, tuple(self.handlers)))
+        self._begin(now - days * 86400, self._factory_image())
         self.on_interface_change, self.on_disconnect, self.mep_sequences = hooks
         self.advance(now)
 

@@ -88,6 +88,13 @@ MODELS = {
             Channels(35, 24, 60, (_mbus(0, 1), _mbus(1, 1), _mbus(2, 2), 15, 16, 17)),
         ),
     ),
+    "load": Model("load", "83334-L", 1, profiles=(Channels(4, 96, 15, (0,)),), max_current_a=16),
+    "inverter": Model(
+        "inverter",
+        "83332-I",
+        3,
+        profiles=(Channels(35, 96, 15, (1, 109, 110, 0)), Channels(35, 24, 60, (15, 16, 17))),
+    ),
 }
 """The models that can be simulated."""
 

@@ -43,6 +43,7 @@ def save(meter: Meter) -> dict[str, Any]:
         "averages": meter.averages.to_json(),
         "clock_steps": meter.clock_steps.to_json(),
         "quality": meter.quality.to_json(),
+        "parts": {each.name: each.to_json() for each in meter.parts},
         "next": [meter.next_interval, meter.next_change],
         "tariff": list(astuple(meter.tariff)),
     }
@@ -77,6 +78,9 @@ def restore(meter: Meter, saved: dict[str, Any]) -> None:
     else:
         meter.demand.due, meter.demand.began = following[1], following[2]
         meter.averages.flow_changed()
+    for part in meter.parts:
+        if part.name in saved.get("parts", {}):
+            part.restore(saved["parts"][part.name])
     meter.tariff = TariffState(*saved["tariff"])
     meter.relay_calendar.plan(meter.shown)
     meter.plan_pending()

@@ -1,13 +1,14 @@
 """User-defined tables of a device on the power line: layouts that its server writes and the concentrator reads.
 
 Numbers and contents of UT16 to UT20 are those of ``spec/osgp-application.md`` 3.9 and 3.10; layouts, and UT21 to UT24, are a project
-choice. Like all table data they are least significant byte first. UT19 alone may be written.
+choice. UT16 and UT19 are laid out in ``osgp.app.messages``. Like all table data they are least
+significant byte first. UT19 alone may be written.
 """
 
 from __future__ import annotations
 
 from osgp.tables.table import USER
-from osgp.wire import Bits, LTime, OpenEnum, Struct, bit
+from osgp.wire import LTime, OpenEnum, Struct
 from osgp.wire import fields as f
 
 __all__ = [
@@ -19,19 +20,15 @@ __all__ = [
     "LINK_REGISTER",
     "PREPAY",
     "RECEIVED_BLOCKS",
-    "AlertRoute",
     "BlockHashes",
     "ContactorState",
     "GenerationState",
     "HeardAnswer",
     "HeardAnswers",
     "HereState",
-    "Leg",
-    "LegNode",
     "Link",
     "LinkRegister",
     "PrepayState",
-    "ReceivedBlocks",
 ]
 
 RECEIVED_BLOCKS = USER + 16
@@ -57,14 +54,6 @@ class HereState(OpenEnum):
     UP = 3
 
 
-class ReceivedBlocks(_User):
-    """UT16: which blocks of the image that is being loaded are there. Block n is bit n mod 8 of byte n // 8."""
-
-    image_id: int = f.u32(default=0, doc="of the announcement; 0: none is running")
-    blocks: int = f.u16(default=0, doc="blocks of the whole image")
-    bitmap: bytes = f.binary(default=b"", doc="1: held")
-
-
 class BlockHashes(_User):
     """UT20: what is held, in runs of 64 blocks, so that spoilt ones are found without sending all of them."""
 
@@ -78,7 +67,7 @@ class HeardAnswer(_User):
 
     unique_node_id: bytes = f.binary(6, doc="as it says")
     strength_there: int = f.i8(unit="dB", doc="of the probe, as it says")
-    margin_there: int = f.i8(unit="dB", doc="of the probe, as it says")
+    margin_there: int = f.u8(unit="dB", doc="of the probe, as it says")
     strength_here: int = f.i8(unit="dB", doc="of its answer, measured here")
     margin_here: int = f.i8(unit="dB", doc="of its answer, measured here")
     phase: int = f.u8(values={0: "unknown"}, doc="of the mains, 1 to 6 in steps of 60 degrees, as it says")
@@ -119,35 +108,13 @@ class LinkRegister(_User):
     links: list[Link] = f.record(Link, count=count, default=())
 
 
-class LegNode(Bits, size=1):
-    """A node of the way, and the carrier that leads to it."""
-
-    node: int = bit(0, 7, doc="node number")
-    alternate_path: int = bit(7, doc="1: on the secondary carrier")
-
-
-class Leg(_User):
-    """One leg of a way."""
-
-    place: LegNode = f.bits(LegNode, doc="where the leg ends")
-    subnet: int = f.u8(doc="of that node")
-
-
-class AlertRoute(_User):
-    """UT19: the way back to the concentrator for alerts, which is the last node of it. Written by the concentrator alone."""
-
-    lifetime: int = f.u16(default=0, unit="min", doc="from the moment it is written; 0: no way")
-    count: int = f.u8(default=0, doc="legs, at most 9")
-    legs: list[Leg] = f.record(Leg, count=count, default=(), doc="from this device outwards")
-
-
 class ContactorState(_User):
     """UT21: why the load is on or off."""
 
     closed: int = f.u8(default=1, values={0: "open", 1: "closed"}, doc="load disconnect")
     lock: int = f.u8(
         default=0,
-        values={0: "none", 1: "button may close", 2: "locked open: only a remote order closes"},
+        values={0: "none", 1: "button may close", 2: "only a remote order closes", 3: "locked open: only EP36 unlocks"},
         doc="while open",
     )
     reason: int = f.u8(
@@ -191,6 +158,5 @@ class GenerationState(_User):
 
     rated_w: int = f.u32(default=0, unit="W", doc="most that the generator gives")
     level: int = f.u8(default=100, unit="%", doc="of the rated power that it may give now")
-    ordered: int = f.u8(default=100, unit="%", doc="by the last order")
     ends: LTime = f.ltime(doc="UTC at which the order ends by itself; zero: it does not")
     seconds: int = f.u32(default=0, unit="s", doc="curtailed so far, in all")

@@ -96,7 +96,7 @@ class RelayCalendar:
         for number, relay in enumerate(self._relays, 1):
             state = self._state(relay, day, second)
             if state is not None:
-                self.meter.relays.set_control(number, state)
+                self.meter.relays.by_calendar(number, state)
         self.plan(shown)
 
     def work(self, due: int) -> None:
@@ -105,5 +105,5 @@ class RelayCalendar:
         for number, relay in enumerate(self._relays, 1):
             for at, state in self._switches(relay, day):
                 if at == second:
-                    self.meter.relays.set_control(number, state)
+                    self.meter.relays.by_calendar(number, state)
         self.plan(due)

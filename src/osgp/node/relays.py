@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from osgp.tables.events import NO_USER
@@ -19,6 +20,8 @@ class Relays:
         self.meter = meter
         self.disconnect_closed = True
         self.control = [True, True]
+        self.by_calendar: Callable[[int, bool], None] = self.set_control
+        """What the relay calendar calls: (relay, closed)."""
 
     @property
     def closed(self) -> bool:
@@ -34,6 +37,8 @@ class Relays:
         self.meter.alarm("mfg_status_0", "disconnect_changed")
         self.meter.averages.flow_changed()
         self.meter.on_disconnect()
+        for part in self.meter.parts:
+            part.switched(closed)
 
     def set_control(self, relay: int, closed: bool, user: int = NO_USER) -> None:
         """Open or close control relay 1 or 2."""

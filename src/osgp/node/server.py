@@ -43,13 +43,15 @@ _MAX_ANSWER = 0xFFFF
 
 @dataclass(slots=True)
 class Port:
-    """A door of the device: "optical", "mep1" or "mep2", and what it must remember between requests."""
+    """A door of the device: "optical", "mep1", "mep2" or "pl" (power line), and what it must remember between requests."""
 
     name: str
     user_id: int = 0
     last_psn: int | None = None
     fresh: bool = False
     """Just logged on: the first procedure sequence number must not be 255."""
+    broadcast: bool = False
+    """The request being carried out came by broadcast: nobody waits for its answer, and others carry it out as well."""
 
     @property
     def mep(self) -> bool:
@@ -57,7 +59,9 @@ class Port:
 
     @property
     def event_user(self) -> int:
-        """The user ID that event log entries get: C12.18 user, 0xFFFD for MEP (MEP guide p. 243)."""
+        """The user ID that event log entries get: C12.18 user, 0xFFFD for MEP, 0xFFFE power line (MEP guide p. 242, 243)."""
+        if self.name == "pl":
+            return 0xFFFE
         return 0xFFFD if self.mep else self.user_id
 
 
