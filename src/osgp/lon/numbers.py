@@ -61,6 +61,13 @@ class TransactionNumbers:
             if table[oldest].used_at + MEMORY_S > now:
                 return None
             del table[oldest]
+        elif known is not None and not self._inherited and taken is None:
+            number = self._next[priority, most]
+            if number != known.number:
+                self._next[priority, most] = number + 1 if number < most else 1
+                known.number = number
+                known.used_at = now
+                return known
         forbidden = known.number if known is not None and known.used_at + MEMORY_S > now else -1
         other = -1
         if self._inherited:

@@ -26,7 +26,7 @@ from osgp.lon.ltep import Service
 from osgp.lon.network import Note, send_packet
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, PduType
 from osgp.lon.numbers import Remembered, TransactionNumbers
-from osgp.lon.packet import Envelope, Letter, Packet, letter_of
+from osgp.lon.packet import Envelope, Letter, Packet
 from osgp.lon.tpdu import VERSIONS, member_list
 from osgp.wire.errors import LocalProtocolError
 
@@ -53,6 +53,7 @@ _ACKD, _REPEATED, _UNACKD, _REQUEST = (
 _TPDU, _SPDU, _AUTHPDU, _APDU = (int(each) for each in (PduType.TPDU, PduType.SPDU, PduType.AUTHPDU, PduType.APDU))
 _FIRST = tuple(write_pdu(True, MESSAGE, number) for number in range(16))
 """The first byte of a plain message, by its transaction number; TPDU and SPDU have one shape."""
+_new = object.__new__
 _tuple = tuple.__new__
 _FORMATS = {
     SubnetNode: AddressFormat.SUBNET_NODE,
@@ -126,7 +127,7 @@ class Transaction:
     number = 0
     remembered: Remembered | None = None
     restarts = 0
-    who: object = None
+    peer: tuple[bool, object] = (False, None)
     version = LEGACY
 
     def __init__(
@@ -315,44 +316,56 @@ class Transport:
 
     def _begun(self, transaction: Transaction, priority: bool, now: float) -> bool:
         """Begin a transaction, unless it must wait for its peer or a number."""
-        who = self._who(transaction)
-        if (priority, who) in self._busy or not self._take_number(transaction, priority, who, now):
+        destination = transaction.destination
+        single = type(destination) is SubnetNode
+        if single:
+            who: object = (transaction.domain, destination.subnet, destination.node)  # type: ignore[union-attr]  # see single
+        else:
+            who = self._who(transaction)
+        peer = (priority, who)
+        if peer in self._busy:
             return False
-        transaction.who = who
-        self._begin(transaction, priority, who, now)
+        nested = transaction.nested
+        remembered = None
+        if nested is not None and nested.transaction is not None:
+            if self._is_taken(transaction, priority, nested.transaction):
+                return False
+            remembered = self.numbers.inherit(priority, who, nested.transaction, now)
+        if remembered is None:
+            most = 15 if transaction.version == LEGACY else 4095
+            taken = (lambda number: self._is_taken(transaction, priority, number)) if self._active[priority] else None
+            remembered = self.numbers.allocate(priority, who, taken, now, most)
+            if remembered is None:
+                self._retry_at = max(self.numbers.free_at(), now + 0.01)
+                return False
+        transaction.peer = peer
+        transaction.remembered = remembered
+        transaction.number = number = remembered.number
+        if single:
+            transaction.key = key = (priority, number, transaction.domain, destination.subnet, destination.node)  # type: ignore[union-attr]  # see single
+            self._exact[key] = transaction
+        else:
+            if isinstance(destination, Group):
+                transaction.expected = max(1, destination.size - 1)
+            elif isinstance(destination, Broadcast):
+                transaction.expected = transaction.options.max_responses
+            transaction.key = (priority, number)
+            self._general[transaction.key] = transaction
+        self._active[priority] += 1
+        self._busy.add(peer)
+        self._transmit(transaction, now)
         return True
 
     @staticmethod
     def _who(transaction: Transaction) -> object:
+        """Whom a message is for, where that is not one node of a subnet."""
         destination = transaction.destination
-        if type(destination) is SubnetNode:
-            return (transaction.domain, destination.subnet, destination.node)
         if isinstance(destination, Group):
             return (transaction.domain, "group", destination.group)
         if isinstance(destination, UniqueNodeId):
             # Without the subnet: it is a hint for routers, and the receiver's record does not know it.
             return (transaction.domain, destination.unique_node_id)
         return (transaction.domain, "subnet", destination.subnet)
-
-    def _take_number(self, transaction: Transaction, priority: bool, who: object, now: float) -> bool:
-        nested = transaction.nested
-        if nested is not None and nested.transaction is not None:
-            if self._is_taken(transaction, priority, nested.transaction):
-                return False
-            inherited = self.numbers.inherit(priority, who, nested.transaction, now)
-            if inherited is not None:
-                transaction.remembered = inherited
-                transaction.number = inherited.number
-                return True
-        most = 4095 if transaction.version == ENHANCED else 15
-        taken = (lambda number: self._is_taken(transaction, priority, number)) if self._active[priority] else None
-        found = self.numbers.allocate(priority, who, taken, now, most)
-        if found is None:
-            self._retry_at = max(self.numbers.free_at(), now + 0.01)
-            return False
-        transaction.remembered = found
-        transaction.number = found.number
-        return True
 
     def _is_taken(self, transaction: Transaction, priority: bool, number: int) -> bool:
         """Whether an answer with this number could be taken for that of another transaction in progress."""
@@ -362,29 +375,6 @@ class Transport:
             return False
         return any(each.number == number and each.options.priority == priority for each in self._exact.values())
 
-    def _begin(self, transaction: Transaction, priority: bool, who: object, now: float) -> None:
-        destination = transaction.destination
-        if type(destination) is SubnetNode:
-            key: tuple[object, ...] = (
-                priority,
-                transaction.number,
-                transaction.domain,
-                destination.subnet,
-                destination.node,
-            )
-            self._exact[key] = transaction
-        else:
-            if isinstance(destination, Group):
-                transaction.expected = max(1, destination.size - 1)
-            elif isinstance(destination, Broadcast):
-                transaction.expected = transaction.options.max_responses
-            key = (priority, transaction.number)
-            self._general[key] = transaction
-        transaction.key = key
-        self._active[priority] += 1
-        self._busy.add((priority, who))
-        self._transmit(transaction, now)
-
     def _transmit(self, transaction: Transaction, now: float) -> None:
         """Send (again), and wait."""
         options = transaction.options
@@ -392,13 +382,13 @@ class Transport:
         left = transaction.left
         first = transaction.attempts == 0
         destination = transaction.destination
-        kind, members, backlog = MESSAGE, None, 1
         if type(destination) is SubnetNode and not (
             repeated or options.authenticated or options.mode or transaction.version
         ):
             self._send_letter(transaction, left, first)
             self._sent(transaction, first, now)
             return
+        kind, members, backlog = MESSAGE, None, 1
         if repeated:
             kind, backlog = REPEATED, left if first else 0
         elif type(destination) is SubnetNode:
@@ -438,11 +428,13 @@ class Transport:
 
     def _sent(self, transaction: Transaction, first: bool, now: float) -> None:
         """Count a transmission, and wait for what it brings."""
-        if not first:
+        if first:
+            transaction.attempts = 1
+        else:
             transaction.left -= 1
             self.configuration.statistics.count("retries")
-        transaction.attempts += 1
-        transaction.put_off = transaction.granted = 0
+            transaction.attempts += 1
+            transaction.put_off = transaction.granted = 0
         self._arm(transaction, now)
 
     def _send_letter(self, transaction: Transaction, left: int, first: bool) -> None:
@@ -451,7 +443,9 @@ class Transport:
         alternate = options.alternate_path
         if alternate is None:
             alternate = left <= (1 if first else 2)
-        link = (1 if options.backlog is None else options.backlog) | (_ALTERNATE if alternate else 0)
+        link = 1 if options.backlog is None else min(options.backlog, MAX_BACKLOG)
+        if alternate:
+            link |= _ALTERNATE
         if options.priority:
             link |= _PRIORITY
         service, membership, remembered = transaction.service, transaction.membership, transaction.remembered
@@ -462,7 +456,9 @@ class Transport:
             cover = _Cover(packet, service, membership)
             if remembered is not None:
                 remembered.cover = cover
-        transaction.last = letter = letter_of(cover, _FIRST[transaction.number] + transaction.apdu)
+        transaction.last = letter = _new(Letter)  # as packet.letter_of
+        letter.envelope = cover
+        letter.pdu = _FIRST[transaction.number] + transaction.apdu
         self.out.append(letter)
 
     def _send(self, transaction: Transaction, pdu: bytes, backlog: int, left: int, first: bool) -> None:
@@ -526,19 +522,25 @@ class Transport:
     ) -> bool:
         """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late). ``note``: on the packet's envelope, if it is a
         letter."""
-        transaction = None
         if note is not None:
             transaction = self._exact.get((note.priority, number, note.domain, note.subnet, note.node))
-        if transaction is None or transaction.version != LEGACY:
-            transaction = self._find(packet, number)
+            if (
+                transaction is not None
+                and transaction.nested is None
+                and transaction.version == LEGACY
+                and transaction.service == (_REQUEST if session else _ACKD)
+            ):
+                if session:
+                    self.events.append(_tuple(ResponseReceived, (transaction.handle, note.source, apdu)))
+                self._end(transaction, True, now)
+                return True
+        transaction = self._find(packet, number)
         if transaction is None or (transaction.service == _REQUEST) != session or transaction.service == _REPEATED:
             self.configuration.statistics.count("late_acknowledgements")
             return False
-        grouped = False
-        if type(transaction.destination) is not SubnetNode:
-            grouped = isinstance(transaction.destination, Group)
+        npdu = packet.npdu
+        grouped = isinstance(transaction.destination, Group)
         if grouped or transaction.expected > 1:
-            npdu = packet.npdu
             who: object = npdu.member
             if not grouped:
                 who = (npdu.source_subnet, npdu.source_node & 0x7F, apdu if not npdu.source_subnet else b"")
@@ -548,13 +550,9 @@ class Transport:
                 return True
             transaction.answered.add(who)
         if session:
-            if note is not None:
-                source = note.source
-            else:
-                npdu = packet.npdu
-                source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
+            source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
             if transaction.nested is None:
-                self.events.append(_tuple(ResponseReceived, (transaction.handle, source, apdu)))
+                self.events.append(ResponseReceived(transaction.handle, source, apdu))
             else:
                 transaction.nested.listener.answered(transaction, source, apdu, now)
         if transaction.answered is None or len(transaction.answered) >= transaction.expected:
@@ -619,7 +617,7 @@ class Transport:
         priority = transaction.options.priority
         table = self._exact if type(transaction.destination) is SubnetNode else self._general
         del table[transaction.key]
-        self._busy.discard((priority, transaction.who))
+        self._busy.discard(transaction.peer)
         self._active[priority] -= 1
         transaction.deadline = None
         if transaction.remembered is not None:
