@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from osgp.lon.address import Broadcast, Group, SubnetNode, UniqueNodeId
+from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
 from osgp.lon.configuration import domain_entry
 from osgp.lon.entries import LastByte
 from osgp.lon.events import (
@@ -564,6 +564,45 @@ def test_a_full_queue_says_so() -> None:
         a.send(B, bytes((0x3A, turn)), 0.0)
     with pytest.raises(LocalProtocolError, match="wait already"):
         a.send(B, b"\x3a", 0.0)
+
+
+def test_one_sender_has_at_most_half_of_the_records_and_others_get_theirs() -> None:
+    groups = [group_entry(number, 2) for number in range(1, 13)]
+    b = node(1, 120, *groups)
+    greedy = node(1, 9, *groups, destinations=32)
+
+    def say(sender: Stack, destination: Destination, apdu: bytes, now: float) -> None:
+        sender.send(destination, apdu, now, Options(retry=0, timer_s=0.01), service=Service.UNACKD_RPT)
+        for packet in sender.outgoing(now):
+            b.receive(packet, now)
+        sender.wake(now + 0.02)
+
+    for number in range(1, 13):
+        say(greedy, Group(number), bytes((0x3A, number)), 0.0)
+    assert len(b.reception) == 8
+    assert b.configuration.statistics.receive_transactions_full == 4
+    received = [event for event in b.events() if isinstance(event, MessageReceived)]
+    assert [event.apdu[1] for event in received] == list(range(1, 9))
+    for number in range(10, 18):
+        say(node(1, number), SubnetNode(1, 120), b"\x3a", 0.0)
+    assert len(b.reception) == 16, "the other half is for others"
+    say(greedy, Group(1), b"\x3a\x63", 0.1)  # in place of its own
+    assert sum(isinstance(event, MessageReceived) for event in b.events()) == 9
+    assert b.configuration.statistics.receive_transactions_full == 4
+    say(greedy, Group(12), b"\x3a\x63", 30.0)
+    assert sum(isinstance(event, MessageReceived) for event in b.events()) == 1, "its records have expired"
+
+
+def test_a_duplicate_of_a_sender_who_has_its_half_is_still_one() -> None:
+    b = node(1, 120)
+    b.configuration.receive_transactions = 2
+    a = node(1, 9)
+    a.send(SubnetNode(1, 120), b"\x3a", 0.0)
+    (packet,) = a.outgoing(0.0)
+    for _ in range(3):
+        b.receive(packet, 0.0)
+    assert sum(isinstance(event, MessageReceived) for event in b.events()) == 1
+    assert len(b.outgoing(0.0)) == 3, "acknowledged each time"
 
 
 def test_records_are_limited_and_expire() -> None:

@@ -3,6 +3,7 @@
 ISO/IEC 14908-1, transport and session layers; ``spec/iso14908-1.md`` 3.4, 4.1. A *receive transaction record* remembers the last
 message of one sender to one destination, until its timer ends: the same message again is a duplicate and gets the same answer again.
 The timer runs from the first reception and is not restarted (as in both open stacks): a retry that comes later is a new message.
+One sender has at most half of the records (project choice), however many kinds of destination it uses: others still get theirs.
 
 Records expire when they are looked at, or when room is needed; nothing wakes for them. One packet in gives at most one out.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from operator import itemgetter
 
 from osgp.lon import auth
 from osgp.lon.address import subnet_node
@@ -47,6 +49,12 @@ _ANSWERS = tuple(write_pdu(True, ANSWER, number) for number in range(16))
 _CHALLENGED, _PENDING, _ANSWERED, _SILENT = range(4)
 """What a record waits for: a reply to its challenge; the application's response; nothing, duplicates get ``answer`` again;
 nothing, and duplicates get silence."""
+
+
+_MOST_KEYS = 2 * (256 + 256 + 2)
+"""Records that one sender can need: each priority to each group, each subnet, our address and our unique node ID."""
+_sender_of = itemgetter(1, 3, 4)
+"""Domain, subnet and node in the key of a record (``network.record_key``)."""
 
 
 class Record:
@@ -143,9 +151,9 @@ class Reception:
             return None
         if record is not None:
             self._forget(record)
-        elif not self._has_room(now):
+        elif not self._has_room(key, now):
             self.configuration.statistics.count("receive_transactions_full")
-            self.events.append(Dropped("no receive transaction is free", packet.npdu.pdu[:64]))
+            self.events.append(Dropped("no receive transaction is free for this sender", packet.npdu.pdu[:64]))
             return None
         service = _REQUEST if session else _REPEATED if kind == REPEATED else _ACKD
         member = None
@@ -207,7 +215,7 @@ class Reception:
     def _is_marked(record: Record, members: bytes | None) -> bool:
         return bool(members) and record.member is not None and record.member in members_in(members or b"")
 
-    def _has_room(self, now: float) -> bool:
+    def _has_room(self, key: tuple[object, ...], now: float) -> bool:
         """Whether a record may be added. What has expired goes when it is among the two oldest, or when room is needed."""
         records = self._records
         for _ in range(2):
@@ -219,13 +227,21 @@ class Reception:
             self._forget(oldest)
         limit = self.configuration.receive_transactions
         if len(records) < limit:
-            return True
+            return 2 * len(records) < limit or limit > 2 * _MOST_KEYS or self._is_fair(key, limit, now)
         if now < self._room_at:  # looked through before: nothing has expired since
             return False
         for record in [each for each in records.values() if each.expires <= now]:
             self._forget(record)
         self._room_at = min((each.expires for each in records.values()), default=0.0) if len(records) >= limit else 0.0
-        return len(records) < limit
+        return len(records) < limit and self._is_fair(key, limit, now)
+
+    def _is_fair(self, key: tuple[object, ...], limit: int, now: float) -> bool:
+        """Whether the sender has less than half of the records; whoever has that waits until one of its own expires."""
+        held = 0
+        for each in self._records.values():
+            if _sender_of(each.key) == _sender_of(key) and each.expires > now:
+                held += 1
+        return 2 * held < limit
 
     def _forget(self, record: Record) -> None:
         self._records.pop(record.key, None)
