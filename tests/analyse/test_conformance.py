@@ -43,6 +43,12 @@ def test_every_named_test_exists(test: str) -> None:
     assert name in functions(ROOT / file), f"{name} is not in {file}"
 
 
+def test_every_file_of_tests_of_the_control_network_is_named() -> None:
+    named = {test.partition("::")[0] for test in named_tests()}
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "lon").glob("test_*.py")}
+    assert files - named == set()
+
+
 def descendants(base: type) -> set[type]:
     found: set[type] = set()
     for child in type.__subclasses__(base):
