@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from osgp.lon.crc import with_crc
 from osgp.lon.csma import (
     A_BAND,
+    COLLISION,
     PL20_A,
     PL20_C,
     TRANSITIONS,
@@ -364,13 +365,24 @@ def test_the_priority_class_goes_first_whatever_came_first() -> None:
 # ---- the estimate ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("delta", "before", "after"),
-    [(1, 0, 1), (5, 3, 8), (0, 3, 2), (0, 0, 0), (63, 0, 63), (None, 3, 3)],
+    [(1, 0, 1), (5, 3, 8), (0, 3, 2), (0, 0, 0), (63, 0, 63), (None, 3, 3), (COLLISION, 3, 4)],
 )
 def test_a_packet_heard_moves_the_estimate(delta: int | None, before: int, after: int) -> None:
     link = link_of()
     now = raised(link, before, 0.0) if before else 1.0
     heard(link, now, now + 0.25, delta)
     assert link.backlog(now + 0.25) == after
+
+
+@pytest.mark.parametrize("delta", [None, COLLISION])
+def test_a_collision_of_others_is_no_packet(delta: int | None) -> None:
+    link = link_of()
+    heard(link, 0.0, 1.0, 0)
+    assert link.last_valid
+    heard(link, 5.0, 5.25, delta)
+    assert not link.last_valid
+    assert link.statistics.transmission_errors == 1
+    assert link.statistics.collisions == 0, "it is none of our own"
 
 
 @pytest.mark.parametrize(("delta", "after"), [(0, 2), (4, 7)])
@@ -512,7 +524,9 @@ def picture(link: Link, now: float) -> tuple[object, ...]:
     count=st.integers(0, 2500).map(lambda count: 2500 - count),
     stops=st.lists(st.integers(0, 2500), max_size=5).map(sorted),
     load=st.sampled_from((0.02, 0.3, 5.0)),
-    deltas=st.sampled_from(((None, 0, 0, 0, 0, 1), (None, 0, 0, 0, 1, 3, 15, 63), (None, 0, 1, 2))),
+    deltas=st.sampled_from(
+        ((None, 0, 0, 0, 0, 1), (None, 0, 0, 0, 1, 3, 15, 63), (None, 0, 1, 2), (None, COLLISION, 0, 2))
+    ),
     timing=st.sampled_from((TIMING, PLAIN, A_BAND, PL20_C)),
 )
 def test_reading_up_gives_the_very_same_state_as_following(

@@ -462,6 +462,21 @@ def test_who_begins_in_the_same_slot_collides(detection: bool) -> None:
     assert c.link.statistics.transmission_errors == 1
 
 
+@pytest.mark.parametrize(("heard", "expected"), [(False, 0), (True, 1)])
+def test_who_hears_others_collide_counts_it_if_he_is_to_and_the_colliding_count_it_once(
+    heard: bool, expected: int
+) -> None:
+    wire = direct(access=A_BAND, collisions_heard=heard)
+    a, b, c, d = joined(wire, Toy(1), Toy(2), Toy(3), Toy(4))
+    for port, slot in ((a, 3), (b, 3), (d, 9)):
+        drawing(port, slot, 12, 12)
+        wire.send(port, frame(port.number + 1, SubnetNode(1, 3), 1))
+    wire.run(3.5 * A_BAND.beta2_s + A_BAND_SPEED.preamble_s)
+    wire.channel.settle(c)  # type: ignore[union-attr]  # it has one
+    estimates = [port.link.backlog(wire.now) for port in (a, b, c, d) if port.link]
+    assert estimates == [1, 1, expected, expected]
+
+
 def test_who_begins_one_slot_later_hears_the_first_and_waits() -> None:
     wire = direct(access=A_BAND)
     toys = [Toy(1), Toy(2), Toy(3)]

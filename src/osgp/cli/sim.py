@@ -93,6 +93,9 @@ def mac(
         Literal["unacknowledged", "acknowledged"], Parameter(help="bare frames, or messages of live stacks")
     ] = "acknowledged",
     seconds: Annotated[float, Parameter(help="simulated seconds of each point")] = 60.0,
+    collisions_heard: Annotated[
+        bool, Parameter(help="nodes count the collisions of others, too (not in the standard)")
+    ] = False,
     seed: Annotated[int, Parameter(help="decides offers and slots")] = 1,
     json: Json = False,
 ) -> None:
@@ -104,7 +107,9 @@ def mac(
         task = progress.add_task("measuring", total=len(nodes) * len(loads))
         for count in nodes:
             for load in loads:
-                points.append(measure(count, load, traffic=traffic, seconds=seconds, seed=seed))
+                points.append(
+                    measure(count, load, traffic=traffic, seconds=seconds, seed=seed, collisions_heard=collisions_heard)
+                )
                 progress.advance(task)
     if json:
         print_json([dataclasses.asdict(point) for point in points])
@@ -120,6 +125,7 @@ def mac(
             "collisions>",
             "latency>",
             "lost>",
+            "failed>",
             "fairness>",
         ],
         [
@@ -132,6 +138,7 @@ def mac(
                 _percent(point.collision_ratio),
                 _seconds(point.latency_median_s),
                 _percent(point.lost),
+                _percent(point.failed),
                 f"{point.fairness:.2f}",
             )
             for point in points

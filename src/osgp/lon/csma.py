@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from osgp.lon.entries import ConfigurationBlock
 from osgp.lon.lpdu import MAX_BACKLOG
@@ -20,6 +20,7 @@ from osgp.wire.errors import ConfigError, LocalProtocolError
 
 __all__ = [
     "A_BAND",
+    "COLLISION",
     "PL20_A",
     "PL20_C",
     "TRANSITIONS",
@@ -30,9 +31,14 @@ __all__ = [
     "LinkState",
     "Step",
     "decays",
+    "is_packet",
     "whole",
 ]
 
+COLLISION: Final = -1
+"""In place of a delta backlog: others collided, and broke off. A node of the standard counts its own collisions only
+(``spec/iso14908-1.md`` 1.4); one that counts those it hears as well keeps a crowd apart that announces nothing, and is no
+different on the line but for its patience (project choice; see ``sim.wire.Wire``)."""
 W_BASE = 16
 """Slots of the randomising window for each unit of backlog."""
 CYCLES_PER_INSTRUCTION = 6
@@ -169,8 +175,16 @@ def decays(idle_from_s: float, carried_s: float, now: float, cycle_s: float) -> 
     return count, elapsed_s - count * cycle_s
 
 
+def is_packet(delta_backlog: int | None) -> TypeGuard[int]:
+    """Whether activity brought a valid packet."""
+    return delta_backlog is not None and delta_backlog >= 0
+
+
 class Activity(NamedTuple):
-    """One time of activity on a channel as its listeners noticed it, seconds; ``delta_backlog`` None: no valid packet came of it."""
+    """One time of activity on a channel as its listeners noticed it, seconds.
+
+    ``delta_backlog`` None: no valid packet came of it, or ``COLLISION``: nor will any, and it counts.
+    """
 
     start_s: float
     end_s: float
@@ -206,6 +220,9 @@ class Block:
         if delta_backlog == 0:
             self._fall(1)
             return
+        if delta_backlog == COLLISION:
+            self.invalid += 1
+            delta_backlog = 1
         self.shift += delta_backlog
         self.low += delta_backlog
         self.safe = min(self.safe, MAX_BACKLOG - self.shift) if self.low <= MAX_BACKLOG else -1
@@ -275,7 +292,7 @@ class ChannelHistory:
             self._first += half
         timing = self.timing
         cycles, self._carried_s = decays(self._idle_from_s, self._carried_s, activity.start_s, timing.packet_cycle_s)
-        if activity.delta_backlog is not None:
+        if is_packet(activity.delta_backlog):
             self._carried_s = 0.0
         self._idle_from_s = activity.end_s + timing.beta1_rx_s + timing.priority_s(sent=False)
         self._entries.append(activity)
@@ -318,7 +335,11 @@ class ChannelHistory:
                 if delta_backlog is None:
                     invalid += 1
                 else:
-                    carried_s = 0.0
+                    if delta_backlog == COLLISION:
+                        invalid += 1
+                        delta_backlog = 1
+                    else:
+                        carried_s = 0.0
                     if delta_backlog == 0:
                         backlog = max(0, backlog - 1)
                     else:

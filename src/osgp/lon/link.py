@@ -14,7 +14,18 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from osgp.lon.crc import has_crc, with_crc
-from osgp.lon.csma import TRANSITIONS, W_BASE, ChannelHistory, ChannelTiming, LinkState, Step, decays, whole
+from osgp.lon.csma import (
+    COLLISION,
+    TRANSITIONS,
+    W_BASE,
+    ChannelHistory,
+    ChannelTiming,
+    LinkState,
+    Step,
+    decays,
+    is_packet,
+    whole,
+)
 from osgp.lon.entries import Statistics
 from osgp.lon.events import Dropped
 from osgp.lon.lpdu import MAX_BACKLOG, MIN_FRAME
@@ -280,18 +291,20 @@ class Link:
             self._go(Step.ACTIVITY, now)
 
     def quiet(self, now: float, delta_backlog: int | None) -> None:
-        """The activity is over. ``delta_backlog``: of the valid packet that it was, None if it was none.
+        """The activity is over. ``delta_backlog``: of the valid packet that it was, None if it was none, or ``csma.COLLISION``.
 
         A carrier that reports whole packets only need not call ``activity``.
         """
         self.activity(now)
         if self.state is not _S.BUSY:
             return
-        self.last_valid = delta_backlog is not None
-        if delta_backlog is None:
-            self.statistics.count("transmission_errors")
-        else:
+        self.last_valid = is_packet(delta_backlog)
+        if is_packet(delta_backlog):
             self._account(delta_backlog)
+        else:
+            self.statistics.count("transmission_errors")
+            if delta_backlog == COLLISION:
+                self._rise(1)
         self._wait_s = self.timing.beta1_rx_s
         self._priority_s = self.timing.priority_s(sent=False)
         self._go(Step.QUIET, now)
@@ -357,7 +370,7 @@ class Link:
             self.statistics.count("backlog_overflows", overflows)
         self.cursor = history.end
         last = history.at(self.cursor - 1)
-        self.last_valid = last.delta_backlog is not None
+        self.last_valid = is_packet(last.delta_backlog)
         self._wait_s = self.timing.beta1_rx_s
         self._priority_s = self.timing.priority_s(sent=False)
         self.state = _S.BETA1  # as after the QUIET of the last activity

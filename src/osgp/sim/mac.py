@@ -174,14 +174,19 @@ def measure(
     seed: int = 1,
     timing: ChannelTiming = A_BAND,
     profile: PhyProfile = OSGP,
+    detect_s: float | None = None,
+    collisions_heard: bool = False,
 ) -> MacPoint:
-    """One point. ``offered``: airtime of the packets offered by the time; may be more than 1. Raises ConfigError."""
+    """One point. ``offered``: airtime of the packets offered by the time; may be more than 1. Raises ConfigError.
+
+    ``detect_s``: when a carrier is noticed (half a slot). ``collisions_heard``: see ``Wire``.
+    """
     if nodes < 2 or not (0 < offered < 1000 and seconds > 0):
         raise ConfigError("a load is offered by two nodes or more, for some time", hint="0.2 is a fifth of the airtime")
     chance = Random(seed)
     row = [LEVEL_DB] * nodes
     medium = FrameMedium(Levels(([row] * nodes, [row] * nodes), ("Q",) * nodes), _LOSSLESS, seed=seed, profile=profile)
-    wire = Wire(random=chance, access=timing, medium=medium)
+    wire = Wire(random=chance, access=timing, medium=medium, detect_s=detect_s, collisions_heard=collisions_heard)
     book = _Book(nodes)
     load = (_Messages if traffic == "acknowledged" else _Frames)(wire, nodes, book)
     # Link and network header, transport header where there is one, what is said, CRC.

@@ -49,9 +49,10 @@ class MediumChannel(Channel):
         speed: LineSpeed,
         detect_s: float | None,
         collision_detection: bool,
+        collisions_heard: bool,
         medium: Medium,
     ) -> None:
-        super().__init__(wire, timing, speed, detect_s, collision_detection)
+        super().__init__(wire, timing, speed, detect_s, collision_detection, collisions_heard)
         self.medium = medium
         self._contending: set[int] = set()
         self._arriving: list[
@@ -115,7 +116,8 @@ class MediumChannel(Channel):
             last = log[end - 1]
             first_s = last.start_s if begin == end - 1 else min(each.start_s for each in log[begin:end])
             whole = self.medium.whole(last, number)
-            activities.append(Activity(first_s + self.detect_s, last.end_s, last.delta_backlog if whole else None))
+            brought = self._brought(last, whole, self._met_own(last, number))
+            activities.append(Activity(first_s + self.detect_s, last.end_s, brought))
             end = begin
         activities.reverse()
         # What is still going on is read when it is over.
@@ -129,6 +131,10 @@ class MediumChannel(Channel):
     @staticmethod
     def _is_heard(transmission: Transmission, receiver: int) -> bool:
         return transmission.noticed > 0 and receiver in transmission.way.heard_by
+
+    @staticmethod
+    def _met_own(transmission: Transmission, receiver: int) -> bool:
+        return any(other.sender.number == receiver for other in transmission.met.get(receiver, ()))
 
     def fate(self, transmission: Transmission, port: Port) -> Fate:
         """What becomes of a transmission at a port."""
@@ -155,7 +161,7 @@ class MediumChannel(Channel):
                 port.hearing -= 1
                 if port.hearing == 0:
                     whole = self.medium.whole(transmission, number)
-                    link.quiet(now, transmission.delta_backlog if whole else None)
+                    link.quiet(now, self._brought(transmission, whole, self._met_own(transmission, number)))
                     if not link.waiting:
                         self._contending.discard(number)
             self._arm(port)

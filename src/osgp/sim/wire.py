@@ -48,12 +48,13 @@ _MOST_AT_ONCE = 1_000_000
 class Wire:
     """A line and its time; machines are joined to it.
 
-    ``random``: seeds all chance. ``access``: None for direct access, or the times of a shared channel. ``speed``: airtime of frames;
-    None is no time at all on a direct wire, and the A band's on a shared channel. ``quality``: of all ways that get no other.
-    ``detect_s``: when a carrier is noticed (half a slot). ``collision_detection``: whether senders notice collisions during the
-    preamble; without, frames that met are lost and their senders do not know. ``medium``: who hears whom and how well
-    (``sim.medium``), in place of ``quality`` and ``links``; the access is then a shared channel's, of the A band unless given.
-    Seconds everywhere.
+    ``random``: seeds all chance. ``access``: None for direct access, or the times of a shared channel. ``speed``: airtime of
+    frames; None is no time at all on a direct wire, and the A band's on a shared channel. ``quality``: of all ways that get no
+    other. ``detect_s``: when a carrier is noticed (half a slot). ``collision_detection``: whether senders notice collisions during
+    the preamble; without, frames that met are lost and their senders do not know. ``collisions_heard``: whether those who hear
+    others collide raise their estimate by one, too, and not the colliding only, as in the standard (``lon.csma.COLLISION``).
+    ``medium``: who hears whom and how well (``sim.medium``), in place of ``quality`` and ``links``; the access is then a shared
+    channel's, of the A band unless given. Seconds everywhere.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Wire:
         quality: Quality = CLEAR,
         detect_s: float | None = None,
         collision_detection: bool = True,
+        collisions_heard: bool = False,
         medium: Medium | None = None,
     ) -> None:
         self.now = 0.0
@@ -78,10 +80,12 @@ class Wire:
         self.medium = medium
         if medium is not None:
             self.speed = speed or medium.speed
-            self.channel = MediumChannel(self, access or A_BAND, self.speed, detect_s, collision_detection, medium)
+            self.channel = MediumChannel(
+                self, access or A_BAND, self.speed, detect_s, collision_detection, collisions_heard, medium
+            )
         elif access is not None:
             self.speed = speed or A_BAND_SPEED
-            self.channel = Channel(self, access, self.speed, detect_s, collision_detection)
+            self.channel = Channel(self, access, self.speed, detect_s, collision_detection, collisions_heard)
         self._slot_seed = random.getrandbits(64)
         self._index = ListenerIndex()
         self._taps: list[Tap] = []

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from osgp.lon.csma import Activity, ChannelHistory, ChannelTiming
+from osgp.lon.csma import COLLISION, Activity, ChannelHistory, ChannelTiming
 from osgp.lon.link import Link
 from osgp.sim.wire_links import Fate
 from osgp.wire.errors import ConfigError
@@ -134,7 +134,13 @@ class Channel:
     """The transmissions of a wire with access by ``lon.link``; the wire owns it and the time."""
 
     def __init__(
-        self, wire: Wire, timing: ChannelTiming, speed: LineSpeed, detect_s: float | None, collision_detection: bool
+        self,
+        wire: Wire,
+        timing: ChannelTiming,
+        speed: LineSpeed,
+        detect_s: float | None,
+        collision_detection: bool,
+        collisions_heard: bool = False,
     ) -> None:
         self.timing = timing
         self.speed = speed
@@ -142,6 +148,7 @@ class Channel:
         if not 0 < self.detect_s <= timing.beta2_s:
             raise ConfigError(f"carrier detection in {detect_s} s makes no slots", hint="at most one beta2")
         self.collision_detection = collision_detection
+        self.collisions_heard = collisions_heard
         self.busy_s = 0.0
         self.history = ChannelHistory(timing)
         self._wire = wire
@@ -244,7 +251,14 @@ class Channel:
             port.hearing -= 1
             if port.hearing == 0:
                 whole = not transmission.broken and self.fate(transmission, port) == Fate.WHOLE
-                link.quiet(at_s, transmission.delta_backlog if whole else None)
+                own = any(other.sender is port for other in transmission.overlaps)
+                link.quiet(at_s, self._brought(transmission, whole, own))
+
+    def _brought(self, transmission: Transmission, whole: bool, own: bool) -> int | None:
+        """What the end of a transmission tells the estimate; ``own``: it met one of the listener's, who has counted that already."""
+        if whole:
+            return transmission.delta_backlog
+        return COLLISION if self.collisions_heard and transmission.broken and not own else None
 
     def _happened(self, moment: _Moment) -> None:
         self._moments.append(moment)
@@ -372,7 +386,7 @@ class Channel:
                 hearing -= 1
                 if hearing == 0:
                     alone = not transmission.broken and not transmission.overlaps
-                    yield Activity(start_s, at_s, transmission.delta_backlog if alone else None)
+                    yield Activity(start_s, at_s, self._brought(transmission, alone, own=False))
 
     def _forget(self) -> None:
         """Make room in the history: who is far behind reads up now."""
