@@ -229,6 +229,7 @@ class _Opened(Envelope):
 class _Prepared:
     """A header written once, and where it goes. ``asking``: the header in front of a PDU that wants answers (type 0).
 
+    ``peer``: whose address was learnt, and may be in doubt some time.
     ``carrier``: who keeps it; None if it is to be made anew for the next packet.
     """
 
@@ -321,17 +322,15 @@ class LonIp:
         if type(packet) is Letter:
             pdu = packet.pdu
             prepared = packet.envelope.way
-            if type(prepared) is not _Prepared or prepared.carrier is not self or self._is_over(prepared, now):
+            if type(prepared) is not _Prepared or prepared.carrier is not self:
+                prepared = packet.envelope.way = self._prepared_for(packet.packet(), now)
+            peer = prepared.peer
+            if peer is not None and (peer.gone or now - peer.heard > self.addresses.oldest_s):
                 prepared = packet.envelope.way = self._prepared_for(packet.packet(), now)
         else:
             pdu = packet.npdu.pdu
             prepared = self._prepared_for(packet, now)  # type: ignore[arg-type]  # what is no letter is a packet
         return (prepared.prefix if not pdu or pdu[0] & _TYPE_MASK else prepared.asking) + pdu, prepared.endpoints
-
-    def _is_over(self, prepared: _Prepared, now: float) -> bool:
-        """Whether the destination's address is in doubt by now."""
-        peer = prepared.peer
-        return peer is not None and (peer.gone or now - peer.heard > self.addresses.oldest_s)
 
     def _prepared_for(self, packet: Packet, now: float) -> _Prepared:
         header, npdu, _ = packet
@@ -350,7 +349,8 @@ class LonIp:
         prepared = self._prepared.get(key)
         if prepared is None:
             return self._prepare(packet, key, now)
-        if self._is_over(prepared, now):
+        peer = prepared.peer
+        if peer is not None and (peer.gone or now - peer.heard > self.addresses.oldest_s):
             del self._prepared[key]
             return self._prepare(packet, key, now)
         return prepared
@@ -508,7 +508,9 @@ class LonIp:
             DatagramFormat.GROUP_ANSWER,
             DatagramFormat.EXPLICIT,
         )
-        prepared = _Prepared(prefix, asking, endpoints, peer, self if lasts else None)
+        prepared = _Prepared(
+            prefix, asking, endpoints, None if peer is not None and peer.fixed else peer, self if lasts else None
+        )
         if lasts:
             if len(self._prepared) >= _HEADERS:
                 self._prepared.popitem(last=False)

@@ -378,16 +378,52 @@ class Transport:
     def _transmit(self, transaction: Transaction, now: float) -> None:
         """Send (again), and wait."""
         options = transaction.options
-        repeated = transaction.service == _REPEATED
+        service = transaction.service
         left = transaction.left
         first = transaction.attempts == 0
-        destination = transaction.destination
-        if type(destination) is SubnetNode and not (
-            repeated or options.authenticated or options.mode or transaction.version
+        if (
+            type(transaction.destination) is not SubnetNode
+            or service == _REPEATED
+            or options.authenticated
+            or options.mode
+            or transaction.version
         ):
-            self._send_letter(transaction, left, first)
-            self._sent(transaction, first, now)
-            return
+            self._compose(transaction, left, first)
+        else:  # a plain message to one node goes in the envelope of the one before, if that was alike
+            alternate = options.alternate_path
+            if alternate is None:
+                alternate = left <= (1 if first else 2)
+            link = 1 if options.backlog is None else min(options.backlog, MAX_BACKLOG)
+            if alternate:
+                link |= _ALTERNATE
+            if options.priority:
+                link |= _PRIORITY
+            membership, remembered = transaction.membership, transaction.remembered
+            cover: _Cover | None = None if remembered is None else remembered.cover
+            if cover is None or cover.header != link or cover.service != service or cover.membership is not membership:
+                pdu_type = _SPDU if service == _REQUEST else _TPDU
+                packet = send_packet(membership, transaction.domain, transaction.destination, pdu_type, b"", link)
+                cover = _Cover(packet, service, membership)
+                if remembered is not None:
+                    remembered.cover = cover
+            transaction.last = letter = _new(Letter)  # as packet.letter_of
+            letter.envelope = cover
+            letter.pdu = _FIRST[transaction.number] + transaction.apdu
+            self.out.append(letter)
+        if first:
+            transaction.attempts = 1
+        else:
+            transaction.left = left - 1
+            self.configuration.statistics.count("retries")
+            transaction.attempts += 1
+            transaction.put_off = transaction.granted = 0
+        self._arm(transaction, now)
+
+    def _compose(self, transaction: Transaction, left: int, first: bool) -> None:
+        """Send a message as its service, its destination and its options want it, anew each time."""
+        options = transaction.options
+        repeated = transaction.service == _REPEATED
+        destination = transaction.destination
         kind, members, backlog = MESSAGE, None, 1
         if repeated:
             kind, backlog = REPEATED, left if first else 0
@@ -424,42 +460,6 @@ class Transport:
             members=members,
         )
         self._send(transaction, pdu, min(backlog, MAX_BACKLOG), left, first)
-        self._sent(transaction, first, now)
-
-    def _sent(self, transaction: Transaction, first: bool, now: float) -> None:
-        """Count a transmission, and wait for what it brings."""
-        if first:
-            transaction.attempts = 1
-        else:
-            transaction.left -= 1
-            self.configuration.statistics.count("retries")
-            transaction.attempts += 1
-            transaction.put_off = transaction.granted = 0
-        self._arm(transaction, now)
-
-    def _send_letter(self, transaction: Transaction, left: int, first: bool) -> None:
-        """Send a plain message to one node, in the envelope of the one before, if that was alike."""
-        options = transaction.options
-        alternate = options.alternate_path
-        if alternate is None:
-            alternate = left <= (1 if first else 2)
-        link = 1 if options.backlog is None else min(options.backlog, MAX_BACKLOG)
-        if alternate:
-            link |= _ALTERNATE
-        if options.priority:
-            link |= _PRIORITY
-        service, membership, remembered = transaction.service, transaction.membership, transaction.remembered
-        cover: _Cover | None = None if remembered is None else remembered.cover
-        if cover is None or cover.header != link or cover.service != service or cover.membership is not membership:
-            pdu_type = _SPDU if service == _REQUEST else _TPDU
-            packet = send_packet(membership, transaction.domain, transaction.destination, pdu_type, b"", link)
-            cover = _Cover(packet, service, membership)
-            if remembered is not None:
-                remembered.cover = cover
-        transaction.last = letter = _new(Letter)  # as packet.letter_of
-        letter.envelope = cover
-        letter.pdu = _FIRST[transaction.number] + transaction.apdu
-        self.out.append(letter)
 
     def _send(self, transaction: Transaction, pdu: bytes, backlog: int, left: int, first: bool) -> None:
         options = transaction.options
@@ -622,9 +622,12 @@ class Transport:
         transaction.deadline = None
         if transaction.remembered is not None:
             transaction.remembered.used_at = now
-        if not complete:
-            self.configuration.statistics.count("transaction_timeouts")
-        self._tell_end(transaction, complete, now, reason)
+        if complete and transaction.nested is None:
+            self.events.append(_tuple(TransactionCompleted, (transaction.handle, transaction.attempts or 1)))
+        else:
+            if not complete:
+                self.configuration.statistics.count("transaction_timeouts")
+            self._tell_end(transaction, complete, now, reason)
         if self._queues[priority]:
             self._pump(priority, now)
 
@@ -650,9 +653,13 @@ class Transport:
     def deadline(self) -> float | None:
         """When ``wake`` has something to do."""
         timers = self._timers
-        while timers and timers[0][2].deadline != timers[0][0]:
+        due = None
+        while timers:
+            due, _, transaction = timers[0]
+            if transaction.deadline == due:
+                break
             heapq.heappop(timers)
-        due = timers[0][0] if timers else None
+            due = None
         if self._queues[0] or self._queues[1]:
             other = None
             if self.quiet_until > 0 and self._retry_at is None and not any(self._active):

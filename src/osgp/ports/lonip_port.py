@@ -54,6 +54,7 @@ class LonIpPort(DatagramPort):
         self._following: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
         self._managed: Managed | None = None
+        self._announce_s = 0
 
     @classmethod
     async def open(
@@ -105,22 +106,19 @@ class LonIpPort(DatagramPort):
         if isinstance(management, Management):
             management.on_carrier(carrier.addresses, ipv4_octets(own), round(announce_s))
             found._managed = management.node
+            found._announce_s = management.node.announce_period_s
         if announce_s > 0:
             found._announce(announce_s)
         return found
 
     def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
         packet: Any = self._read(datagram, source, now)
-        if packet is None:
-            return
-        managed = self._managed
-        if managed is None:
+        if packet is not None:
             self.machine.receive(packet, now)
-            return
-        period_s = managed.announce_period_s
-        self.machine.receive(packet, now)
-        if managed.announce_period_s != period_s:
-            self._announce_every(managed.announce_period_s)
+            managed = self._managed
+            if managed is not None and managed.announce_period_s != self._announce_s:
+                self._announce_s = managed.announce_period_s
+                self._announce_every(self._announce_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""

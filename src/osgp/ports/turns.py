@@ -8,9 +8,9 @@ from weakref import WeakValueDictionary
 
 from osgp.lon.lonip_map import Endpoint
 
-__all__ = ["Turn", "Turning", "turn_of"]
+__all__ = ["MOST", "Turn", "Turning", "turn_of"]
 
-_MOST = 16
+MOST = 16
 """Datagrams of one turn, at most."""
 
 
@@ -31,24 +31,24 @@ class Turn:
     all the same, so that the other side need not wait for the last of it.
     """
 
-    __slots__ = ("__weakref__", "_arrived", "_loop", "leaving")
+    __slots__ = ("__weakref__", "_loop", "arrived", "leaving")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._arrived: list[tuple[Turning, bytes, Any]] = []
+        self.arrived: list[tuple[Turning, bytes, Any]] = []
         self.leaving: list[tuple[Turning, bytes, Endpoint]] | None = None
 
-    def arrive(self, port: Turning, datagram: bytes, source: Any) -> None:
-        """Keep a datagram for this turn."""
-        arrived = self._arrived
-        if not arrived:
-            self._loop.call_soon(self._run)
-        arrived.append((port, datagram, source))
-        if len(arrived) >= _MOST:
-            self._run()
+    def begin(self, first: tuple[Turning, bytes, Any]) -> None:
+        """Begin a turn with its first datagram; the others are put behind it (``arrived``), and the last calls ``run``."""
+        self.arrived.append(first)
+        self._loop.call_soon(self.run)
 
-    def _run(self) -> None:
-        arrived, self._arrived = self._arrived, []
+    def run(self) -> None:
+        """Look at what has arrived."""
+        arrived = self.arrived
+        if not arrived:
+            return  # it was full, and has been looked at
+        self.arrived = []
         now = self._loop.time()
         ports: dict[Turning, None] = {}
         for port, datagram, source in arrived:

@@ -24,7 +24,7 @@ from osgp.lon.events import Dropped, ResponseReceived, TransactionCompleted, Tra
 from osgp.lon.lonip_map import Endpoint
 from osgp.lon.packet import Packet
 from osgp.lon.proxy import Hop
-from osgp.ports.turns import turn_of
+from osgp.ports.turns import MOST, turn_of
 from osgp.wire.errors import ConfigError, Error, NoAnswer, PortClosed
 
 __all__ = ["Answer", "DatagramPort", "DatagramTap", "PacketMachine", "PortStatistics", "bound_socket", "new_event_loop"]
@@ -145,7 +145,14 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """A datagram came in; it is looked at together with the others that came with it."""
-        self._turn.arrive(self, data, addr)
+        turn = self._turn
+        arrived = turn.arrived
+        if arrived:
+            arrived.append((self, data, addr))
+            if len(arrived) >= MOST:
+                turn.run()
+        else:
+            turn.begin((self, data, addr))
 
     def take(self, data: bytes, addr: Any, now: float) -> None:
         """Take a datagram whose turn has come."""
@@ -236,7 +243,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         handle = self._commands.request(destination, apdu, now, *args)
         if waiting is not None:
             self._waiting[handle] = waiting
-        self.speak(now)
+        if not self._flushing:
+            self.speak(now)
         return handle
 
     def respond(self, reply: int, apdu: bytes | None) -> bool:
@@ -288,7 +296,14 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             events = machine.events()
             for _ in range(_ROUNDS):
                 for event in events:
-                    self._take(event)
+                    if self._waiting and self._is_awaited(event):
+                        continue
+                    on_event = self._on_event
+                    if on_event is not None:
+                        try:
+                            on_event(event)
+                        except Exception as error:
+                            self.report(error)
                 for packet in self._outgoing(now):
                     self._send(packet, now)
                 events = machine.events()
@@ -342,17 +357,16 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             waiting.future.set_exception(error)
 
     def _send(self, packet: Packet, now: float) -> None:
-        statistics = self.statistics
         if self._full:
-            statistics.unsent += 1
+            self.statistics.unsent += 1
             return
         try:
             datagram, endpoints = self._write(packet, now)
         except Error:
-            statistics.unsent += 1
+            self.statistics.unsent += 1
             return
         if not endpoints:
-            statistics.unrouted += 1
+            self.statistics.unrouted += 1
         leaving = self._turn.leaving
         for endpoint in endpoints:
             if self._tap is not None:
