@@ -24,7 +24,7 @@ from osgp.app.messages import Alert, KeyUpdate, KeyUpdateKind, SequenceErrorCont
 from osgp.app.profile import OsgpProfile
 from osgp.app.state import BroadcastKeys, BroadcastNotes, KeySetRecord, UmkRecord, key_set_of, load_record
 from osgp.app.suite import Address, BroadcastCipher, KeySet, UnicastCipher, belongs, slot_of
-from osgp.app.token import TOKEN_SIZE, check
+from osgp.app.token import check
 from osgp.app.verdict import Accepted, Answered, Denied, How, Refused, Verdict
 from osgp.crypto.keys import Key, default_key
 from osgp.tables.table import PENDING
@@ -60,8 +60,9 @@ _REFUSED = {
 class DevicePolicy:
     """What is decided for each device.
 
-    ``tokens``: critical orders need one; False in test configurations only. ``relay_by_broadcast``: the control relays may be
-    switched by broadcast; only for devices that randomise the moment. ``allow_known_keys``: start with a published UMK.
+    ``tokens``: critical orders need one; False in test configurations only, and then orders come without.
+    ``relay_by_broadcast``: the control relays may be switched by broadcast; only for devices that randomise the moment.
+    ``allow_known_keys``: start with a published UMK.
     ``lockout_failures``, ``lockout_minutes``: ET55.20, 21 [V]: after so many bad tags or MACs in a row the suite is deaf for so
     long; 0: off, as it should be, since anyone can send bad tags.
     """
@@ -377,7 +378,7 @@ class DeviceSecurity:
         if order is None:
             return plaintext, None
         if not self.policy.tokens:
-            return (order.bare if len(order.token) == TOKEN_SIZE else plaintext), None
+            return plaintext, None
         found = check(self._keys().kcrit, self.neuron_id, order.covered, order.token, self._token, self.profile)
         if isinstance(found, str):
             called = order.procedure
