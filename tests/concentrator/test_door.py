@@ -71,10 +71,25 @@ def test_a_procedure_is_ordered_once_and_its_response_found() -> None:
     access = world.access()
     result = world.do(access.run(EP16, (7).to_bytes(4, "little")))
     assert (result.procedure, result.result) == (EP16, 0)
-    first = access.psn
+    first = access.peer.psn
     world.do(access.run(EP16, (-7).to_bytes(4, "little", signed=True)))
-    assert access.psn == (first or 0) + 1
+    assert access.peer.psn == (first or 0) + 1
     assert orders(world) == 2
+
+
+def test_procedures_of_one_device_wait_for_each_other() -> None:
+    world = World()
+
+    async def both() -> list[int]:
+        tasks, found = world.asker.tasks, []
+        for task in [tasks.start(world.access().run(EP16, bytes(4)), 0.0) for _ in range(3)]:
+            found.append((await task).sequence)
+        return found
+
+    numbers = world.do(both())
+    assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
+    messages = [message[:3] for message in world.devices[0].executed]
+    assert messages == [b"\x30\x00\x08"] + [b"\x40\x00\x07", b"\x30\x00\x08"] * 3
 
 
 def orders(world: World) -> int:
@@ -137,7 +152,7 @@ def test_a_write_whose_answer_was_lost_is_read_back_before_it_is_repeated() -> N
 
 
 def test_an_order_knows_its_response() -> None:
-    order = Order(2064, b"", 9, b"")
+    order = Order(2064, b"", 9)
     response = bytes.fromhex("1008 09 00".replace(" ", "")) + b"\x01"
     found = order.result_in(response)
     assert found is not None

@@ -9,11 +9,12 @@ reads the same fields in another way from a far device than from a near one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from osgp.app.profile import Limits
 from osgp.concentrator.accounts import LineCosts
 from osgp.concentrator.exchange import Exchanges, OutcomeUnknown, Peer, Priority
-from osgp.concentrator.tasks import Tasks
+from osgp.concentrator.tasks import Tasks, Wait
 from osgp.tables.access import DoorCosts, ProcedureResult, read_pieces, write_pieces
 from osgp.tables.services import (
     FullRead,
@@ -70,17 +71,13 @@ def power_line_costs(line: LineCosts, legs: int, limits: Limits = LIMITS) -> Doo
     )
 
 
-class Order:
-    """A procedure about to be run: its number for the device (``psn``) and the ``response`` that stood in BT08 before, for whoever
-    must know after a restart whether it was run."""
+class Order(NamedTuple):
+    """A procedure about to be run, with the number that its response will carry (``psn``): who keeps that finds out after a restart
+    whether it was run."""
 
-    __slots__ = ("parameters", "procedure", "psn", "response")
-
-    def __init__(self, procedure: int, parameters: bytes, psn: int, response: bytes) -> None:
-        self.procedure = procedure
-        self.parameters = parameters
-        self.psn = psn
-        self.response = response
+    procedure: int
+    parameters: bytes
+    psn: int
 
     def result_in(self, response: bytes) -> ProcedureResult | None:
         """The result if this response is ours, else None."""
@@ -119,8 +116,6 @@ class PowerLineAccess:
         self.patience_s = patience_s
         self.busy_retries = busy_retries
         self.busy_s = busy_s
-        self.psn: int | None = None
-        self._response = b""
         self._costs: DoorCosts | None = None
         self._legs = 0
 
@@ -202,9 +197,21 @@ class PowerLineAccess:
     async def run(self, procedure: int, parameters: bytes = b"") -> ProcedureResult:
         """Run a procedure: write BT07, then read BT08 until it answers our sequence number, up to ``patience_s``.
 
-        Nothing is ordered twice: if the answer to the order is lost, BT08 is asked. Raises OutcomeUnknown if that tells nothing
-        either, NoAnswer if no response of ours appears.
+        Nothing is ordered twice: if the answer to the order is lost, BT08 is asked. Raises OutcomeUnknown if no response of ours
+        appears there.
         """
+        peer = self.peer
+        while peer.ordering is not None:
+            await peer.ordering
+        turn: Wait[None] = Wait()
+        peer.ordering = turn
+        try:
+            return await self._run(procedure, parameters)
+        finally:
+            peer.ordering = None
+            turn.succeed(None)
+
+    async def _run(self, procedure: int, parameters: bytes) -> ProcedureResult:
         order = await self.next_order(procedure, parameters)
         doubt: NoAnswer | None = None
         try:
@@ -215,12 +222,12 @@ class PowerLineAccess:
             if error.code != ResponseCode.ONP:
                 raise
             # 04 may mean that somebody else has just used this sequence number; it was not carried out.
-            self.psn = None
+            self.peer.psn = None
             order = await self.next_order(procedure, parameters)
             await self._initiate(order)
         found = await self.response_to(order)
         if found is None:
-            raise doubt or NoAnswer(
+            raise doubt or OutcomeUnknown(
                 f"{procedure_name(procedure)} was ordered, but no response to it appeared in BT08",
                 hint="the device may answer later, or somebody else's procedure came between",
             )
@@ -228,14 +235,15 @@ class PowerLineAccess:
 
     async def next_order(self, procedure: int, parameters: bytes) -> Order:
         """An order under the next sequence number. The first one differs from what stands in BT08: so it proves something."""
-        if self.psn is None:
+        psn = self.peer.psn
+        if psn is None:
             try:
-                self._response = await self.ask(FullRead(BT08), "read BT08", answer_bytes=_RESPONSE_SIZE)
-                self.psn = self._response[2] if len(self._response) > 2 else _LAST_PSN
+                response = await self.ask(FullRead(BT08), "read BT08", answer_bytes=_RESPONSE_SIZE)
+                psn = response[2] if len(response) > 2 else _LAST_PSN
             except ResponseError:
-                self.psn = _LAST_PSN
-        self.psn = self.psn + 1 if _FIRST_PSN <= self.psn < _LAST_PSN else _FIRST_PSN
-        return Order(procedure, parameters, self.psn, self._response)
+                psn = _LAST_PSN
+        self.peer.psn = psn = psn + 1 if _FIRST_PSN <= psn < _LAST_PSN else _FIRST_PSN
+        return Order(procedure, parameters, psn)
 
     async def _initiate(self, order: Order) -> None:
         if self.ordered is not None:
@@ -251,8 +259,8 @@ class PowerLineAccess:
         for poll in range(polls):
             if poll:
                 await self.tasks.sleep(_POLL_S)
-            self._response = await self.ask(FullRead(BT08), "read BT08", answer_bytes=_RESPONSE_SIZE)
-            found = order.result_in(self._response)
+            response = await self.ask(FullRead(BT08), "read BT08", answer_bytes=_RESPONSE_SIZE)
+            found = order.result_in(response)
             if found is not None and found.result not in again:
                 return found
         return found

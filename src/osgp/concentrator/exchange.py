@@ -161,9 +161,10 @@ class Policy:
 
 class Peer:
     """One device as exchanges know it. ``destination`` may change with commissioning. ``doubt``: a write was given up, and no read has
-    been answered since."""
+    been answered since. ``psn``: the sequence number of its last procedure, if known; ``ordering``: ends when the procedure that is
+    under way has its response, because the device has one response table."""
 
-    __slots__ = ("destination", "device", "doubt", "open", "sealer", "unique_node_id")
+    __slots__ = ("destination", "device", "doubt", "open", "ordering", "psn", "sealer", "unique_node_id")
 
     def __init__(
         self, device: int, destination: Destination, sealer: Sealer | None, *, unique_node_id: bytes = b""
@@ -174,6 +175,8 @@ class Peer:
         self.sealer = sealer
         self.open: Exchange | None = None
         self.doubt = False
+        self.psn: int | None = None
+        self.ordering: Wait[None] | None = None
 
     def __repr__(self) -> str:
         return f"Peer({self.device} at {self.destination}{', in doubt' if self.doubt else ''})"
@@ -367,22 +370,25 @@ class Exchanges:
         """When a patient exchange may begin that waits for the airtime budget."""
         return self._blocked_until
 
-    def pump(self, now: float) -> None:
-        """Hand to the stack what may be sent now."""
+    def pump(self, now: float) -> int:
+        """Hand to the stack what may be sent now; how many exchanges began (or could not)."""
         self._blocked_until = None
+        begun = 0
         if self.paused:
-            return
-        most = self.policy.in_flight
+            return begun
+        most, opened = self.policy.in_flight, self._open
+        if len(opened) >= most:
+            return begun
         for priority, queue in enumerate(self._waiting):
             if not queue:
                 continue
-            if priority > URGENT and len(self._open) < most:
+            if priority > URGENT:
                 free_at = self.account.free_at(now)
                 if free_at > now:
                     self._blocked_until = free_at
-                    return
+                    return begun
             place = 0
-            while place < len(queue) and len(self._open) < most:
+            while place < len(queue) and len(opened) < most:
                 exchange = queue[place]
                 if exchange.is_done:
                     del queue[place]
@@ -391,8 +397,10 @@ class Exchanges:
                 else:
                     del queue[place]
                     self._begin(exchange, now)
-            if len(self._open) >= most:
-                return
+                    begun += 1
+            if len(opened) >= most:
+                break
+        return begun
 
     def take(self, event: Event, now: float) -> bool:
         """An event of the stack; False if it is none of an exchange."""

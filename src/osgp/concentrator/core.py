@@ -1,0 +1,457 @@
+"""``Concentrator``: one line, its devices, a journal, in one machine without I/O but for that journal.
+
+It has the five verbs of the ``Stack`` that it sits on, so that it joins a simulated wire, LON/IP or a power-line interface alike.
+Inside, its visits and jobs are coroutines (``tasks``), which ask devices through doors (``door``) over exchanges (``exchange``).
+Whatever happens, one call of a verb goes on until nobody has anything to do: the next request is with the stack when the verb returns.
+
+Devices come from commissioning (``add_device``), ways from whoever fulfils ``Routes``. All of it is a project choice; see
+``docs/design/street.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from osgp.concentrator.accounts import AirtimeAccount, LineCosts
+from osgp.concentrator.config import ConcentratorConfig
+from osgp.concentrator.door import PowerLineAccess
+from osgp.concentrator.exchange import Exchange, Exchanges, Peer, Priority, Routes, Sealer
+from osgp.concentrator.jobs import Job, Jobs
+from osgp.concentrator.journal import DeviceRow, Journal, Kept
+from osgp.concentrator.schedule import Due, Duty, Quotas, Schedule
+from osgp.concentrator.tasks import Cancelled, Task, Tasks
+from osgp.concentrator.visits import Visitor
+from osgp.lon.address import Broadcast, Destination, SubnetNode
+from osgp.lon.events import Event, MessageReceived
+from osgp.lon.interests import Interests
+from osgp.lon.packet import Packet
+from osgp.lon.proxy import Hop
+from osgp.node.stack import Stack
+from osgp.tables.alarms import Alarm
+from osgp.wire.errors import ConfigError, Error, LinkError, SecurityError, StoreError
+
+__all__ = [
+    "AlarmRaised",
+    "Broadcaster",
+    "Concentrator",
+    "ConcentratorEvent",
+    "DeviceSilent",
+    "MessageUnused",
+    "StepStored",
+    "VisitEnded",
+]
+
+_JOB_RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    """A device shows an alarm that it did not show at the last scan."""
+
+    device: int
+    alarm: str
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStored:
+    """A step of a visit is in the journal: ``new`` rows."""
+
+    device: int
+    what: str
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class VisitEnded:
+    """A duty was fulfilled, or broke off (``error``)."""
+
+    device: int
+    duty: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSilent:
+    """A device did not answer a visit; asked again at ``until`` (monotonic seconds)."""
+
+    device: int
+    failures: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageUnused:
+    """A message came in that is no answer: alerts and topology are for whoever set ``message``; here nobody had."""
+
+    event: MessageReceived
+
+
+ConcentratorEvent = AlarmRaised | StepStored | VisitEnded | DeviceSilent | MessageUnused
+
+
+class Broadcaster(Protocol):
+    """Seals broadcasts (``app.broadcast.BroadcastSender``)."""
+
+    def seal(self, plaintext: bytes, groups: Sequence[int] = ()) -> bytes:
+        """The APDU. Raises SecurityError, StorageError."""
+
+
+class Concentrator:
+    """A data concentrator over ``stack``.
+
+    ``wall(now)``: our clock, UTC seconds, for a monotonic ``now``. ``random`` spreads visits and retries. ``routes``: the ways, and
+    who is told how they did; ``costs``: of the line. ``broadcaster`` and ``chains`` (ways through repeaters that together reach
+    everybody; empty for our own earshot) serve group commands. ``override``: whether the head-end has signed that a job passes quotas.
+
+    ``message``: is given what comes in beside answers (alerts, service pins), and says whether it was of use.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        journal: Journal,
+        config: ConcentratorConfig | None = None,
+        *,
+        random: Random,
+        wall: Callable[[float], float],
+        now: float = 0.0,
+        routes: Routes | None = None,
+        costs: LineCosts | None = None,
+        broadcaster: Broadcaster | None = None,
+        chains: Callable[[], Sequence[tuple[Hop, ...]]] = lambda: ((),),
+        override: Callable[[Job], bool] = lambda job: False,
+        message: Callable[[Event, float], bool] = lambda event, now: False,
+    ) -> None:
+        self.stack = stack
+        self.journal = journal
+        self.config = config or ConcentratorConfig()
+        self.broadcaster = broadcaster
+        self.chains = chains
+        self.message = message
+        self.now = now
+        self._wall = wall
+        self._override = override
+        self._events: list[ConcentratorEvent] = []
+        self.tasks = Tasks(self._task_failed)
+        self.account = AirtimeAccount(self.config.airtime_share, self.config.airtime_window_s)
+        self.exchanges = Exchanges(
+            stack,
+            routes=routes,
+            costs=costs,
+            account=self.account,
+            policy=self.config.exchange,
+            ended=self._exchange_ended,
+        )
+        self.schedule = Schedule(self.config.plan, random)
+        self.quotas = Quotas(self.config.quotas, journal)
+        self.peers: dict[int, Peer] = {}
+        self._visitors: dict[int, Visitor] = {}
+        self._visits: dict[tuple[int, Duty], Task[None]] = {}
+        self._rows: dict[int, DeviceRow] = {row.number: row for row in journal.devices()}
+        self._last_answer: dict[int, float] = {}
+        self.paused = False
+        self._working = False
+        self.jobs = Jobs(self)
+
+    # ---- devices ----------------------------------------------------------------------------------------------------
+    def add_device(
+        self,
+        unique_node_id: bytes,
+        place: Destination,
+        sealer: Sealer,
+        now: float,
+        *,
+        name: str = "",
+        key: str = "",
+    ) -> int:
+        """A device that can be reached and trusted now: it is visited from now on. Its number in the journal.
+
+        Called again for the same device it brings another address or security. ``key``: where its key is kept, never the key.
+        """
+        self.now = max(self.now, now)
+        subnet, node = (place.subnet, place.node) if isinstance(place, SubnetNode) else (0, 0)
+        number = self.journal.add_device(
+            unique_node_id, self.wall(), name=name or unique_node_id.hex(), key=key, subnet=subnet, node=node
+        )
+        peer = self.peers.get(number)
+        if peer is None:
+            self.peers[number] = Peer(number, place, sealer, unique_node_id=unique_node_id)
+        else:
+            peer.destination, peer.sealer = place, sealer
+        if number not in self._visitors:
+            row = next(row for row in self.journal.devices() if row.number == number)
+            self._rows[number] = row
+            self._visitors[number] = Visitor(self, row, lambda priority: self.access(number, priority))
+        self.schedule.add(number, now, after=self._next_duties(number, now))
+        return number
+
+    def _next_duties(self, number: int, now: float) -> dict[Duty, float]:
+        """When registers are due again, for a device that was read before a restart."""
+        read = self.journal.mark(number, "billing")
+        if read is None:
+            return {}
+        return {Duty.BILLING: max(now, now + int(read) + self.config.plan.billing_s - self.wall())}
+
+    def remove_device(self, number: int) -> None:
+        """A device that cannot be reached or trusted now: no more visits; what it had is in the journal."""
+        self.schedule.remove(number)
+        for (device, _), task in list(self._visits.items()):
+            if device == number:
+                task.cancel()
+        self.peers.pop(number, None)
+        self._visitors.pop(number, None)
+
+    def visitor(self, device: int) -> Visitor:
+        """What is known of a device. Raises ConfigError for one that is not there."""
+        found = self._visitors.get(device)
+        if found is None:
+            raise ConfigError(
+                f"device {device} is not in the concentrator's care", hint="it is unknown, or not commissioned yet"
+            )
+        return found
+
+    def access(self, device: int, priority: Priority) -> PowerLineAccess:
+        """The door of a device, for exchanges of that class. Raises ConfigError as ``visitor``."""
+        peer = self.peers.get(device)
+        if peer is None:
+            raise ConfigError(
+                f"device {device} is not in the concentrator's care", hint="it is unknown, or not commissioned yet"
+            )
+        return PowerLineAccess(self.exchanges, self.tasks, peer, priority)
+
+    async def broadcast(self, plaintext: bytes, groups: tuple[int, ...], priority: Priority) -> None:
+        """A secured broadcast, over every chain that is needed to reach everybody. Raises ConfigError, SecurityError."""
+        if self.broadcaster is None:
+            raise ConfigError("this concentrator has no broadcast key", hint="commission devices first")
+        apdu = self.broadcaster.seal(plaintext, groups)
+        for hops in self.chains():
+            await self.exchanges.tell(Broadcast(), apdu, priority, self.now, hops=tuple(hops), repeated=not hops)
+
+    # ---- the five verbs ---------------------------------------------------------------------------------------------
+    def receive(self, packet: Packet, now: float) -> None:
+        """Take a packet."""
+        self.stack.receive(packet, now)
+        self._work(now)
+
+    def receive_frame(self, lpdu: bytes, now: float) -> None:
+        """Take a frame without CRC."""
+        self.stack.receive_frame(lpdu, now)
+        self._work(now)
+
+    def events(self) -> Sequence[ConcentratorEvent]:
+        """What has happened since the last call."""
+        found, self._events = self._events, []
+        return found
+
+    def outgoing(self, now: float) -> Sequence[Packet]:
+        """Packets for the line, in order."""
+        return self.stack.outgoing(now)
+
+    def deadline(self) -> float | None:
+        """When ``wake`` has something to do."""
+        due = [self.stack.deadline(), self.tasks.deadline()]
+        if not self.paused:
+            due += [self.exchanges.deadline(), self.schedule.deadline(self.now)]
+            wall = self.jobs.deadline()
+            if wall is not None:
+                due.append(max(self.now, self.now + wall - self.wall()))
+        return min((each for each in due if each is not None), default=None)
+
+    def wake(self, now: float) -> None:
+        """Time has come."""
+        self.stack.wake(now)
+        self._work(now)
+
+    def interests(self) -> Interests:
+        """Whom the stack listens to."""
+        return self.stack.interests()
+
+    def share_line(self, waits: Callable[[bytes], bool]) -> None:
+        """The line is shared: see ``Stack.share_line``."""
+        self.stack.share_line(waits)
+
+    # ---- commands ---------------------------------------------------------------------------------------------------
+    def begin(self, now: float) -> None:
+        """Look at once what is to be done, after commands from outside (``add_device``, ``add_job`` …)."""
+        self._work(now)
+
+    def add_job(
+        self,
+        kind: str,
+        devices: Sequence[int],
+        parameters: dict[str, Any] | None = None,
+        *,
+        now: float,
+        priority: Priority = Priority.ON_DEMAND,
+        expires_in_s: float | None = None,
+        label: str = "",
+    ) -> int:
+        """Order something of devices; the job's number. It is in the journal when this returns. Raises ConfigError, StoreError."""
+        self.now = max(self.now, now)
+        number = self.jobs.add(kind, devices, parameters, priority=priority, expires_in_s=expires_in_s, label=label)
+        self._work(now)
+        return number
+
+    def pause(self, now: float) -> None:
+        """Send nothing more of our own: exchanges under way end, visits and jobs keep their places."""
+        self.now = max(self.now, now)
+        self.paused = self.exchanges.paused = True
+
+    def resume(self, now: float) -> None:
+        """Go on where everything was."""
+        self.paused = self.exchanges.paused = False
+        self._work(now)
+
+    def stop(self, now: float) -> None:
+        """The end: tasks are given up where they are; what is in the journal stays. The journal is the caller's to close."""
+        self.pause(now)
+        self.tasks.cancel_all()
+
+    def wall(self) -> float:
+        """Our clock, UTC seconds."""
+        return self._wall(self.now)
+
+    def override_is_good(self, job: Job) -> bool:
+        """Whether the head-end has signed that a job passes the quotas."""
+        return self._override(job)
+
+    # ---- the machine ------------------------------------------------------------------------------------------------
+    def _work(self, now: float) -> None:
+        """Go on until nobody has anything to do."""
+        self.now = max(self.now, now)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while True:
+                events = self.stack.events()
+                for event in events:
+                    if not self.exchanges.take(event, now) and not self.message(event, now):
+                        self._unused(event)
+                count = self.tasks.run(now)
+                if not self.paused:
+                    self._begin_visits(now)
+                    self.jobs.pump(now)
+                    count += self.tasks.run(now)
+                count += self.exchanges.pump(now)
+                if not events and not count:
+                    return
+        finally:
+            self._working = False
+
+    def _unused(self, event: Event) -> None:
+        if isinstance(event, MessageReceived):
+            if event.reply is not None:
+                self.stack.respond(event.reply, None, self.now)
+            self._events.append(MessageUnused(event))
+
+    def _begin_visits(self, now: float) -> None:
+        while (due := self.schedule.next(now)) is not None:
+            if due.device in self.jobs.unresolved:
+                self.schedule.put_off(due, now, _JOB_RETRY_S)
+                continue
+            task = self.tasks.start(self._visit(due), now, name=f"{due.duty.value} of device {due.device}")
+            self._visits[due.device, due.duty] = task
+
+    async def _visit(self, due: Due) -> None:
+        """One duty. What a device does not answer is a failure of the device; what it refuses is not."""
+        visitor = self.visitor(due.device)
+        error: Error | None = None
+        try:
+            if due.duty is Duty.SCAN:
+                await visitor.scan()
+                if self._is_deep(visitor):
+                    self.schedule.hurry(due.device, Duty.PROFILE, self.now)
+            elif due.duty is Duty.BILLING:
+                await visitor.billing()
+            else:
+                for data_set in self.config.collection.profiles:
+                    await visitor.profile(data_set)
+            self.schedule.done(due, self.now)
+        except (LinkError, SecurityError) as failure:
+            error = failure
+            until = self.schedule.failed(due, self.now)
+            self._events.append(DeviceSilent(due.device, self.schedule.failures(due.device), until))
+        except StoreError as failure:
+            # Nothing is lost: what could not be kept has not been marked read.
+            error = failure
+            self.schedule.put_off(due, self.now, self.config.plan.retry_s)
+        except Error as failure:
+            error = failure
+            self.schedule.done(due, self.now)
+        except Cancelled:
+            self.schedule.put_off(due, self.now, 0.0)
+            raise
+        finally:
+            self._visits.pop((due.device, due.duty), None)
+        self._events.append(VisitEnded(due.device, due.duty.value, error.message if error is not None else ""))
+
+    @staticmethod
+    def _is_deep(visitor: Visitor) -> bool:
+        """Whether more than one block of a load profile is unread."""
+        return any(depth > 1 for depth in visitor.unread.values())
+
+    def alarms(self, device: int, alarms: list[Alarm]) -> None:
+        """See ``visits.Services``."""
+        self._events.extend(AlarmRaised(device, each.key, each.severity, each.text) for each in alarms)
+
+    def stored(self, device: int, what: str, kept: Kept) -> None:
+        """See ``visits.Services``."""
+        self._events.append(StepStored(device, what, kept.total))
+
+    def _exchange_ended(self, exchange: Exchange, answered: bool, now: float) -> None:
+        if answered:
+            self._last_answer[exchange.peer.device] = now
+
+    def _task_failed(self, task: Task[Any], error: BaseException) -> None:
+        """A task that nobody waits for broke: errors of ours are noted, mistakes of the program are not hidden."""
+        if not isinstance(error, Error):
+            raise error
+        try:
+            self.journal.note("task", f"{task.name} broke off: {error.message}", self.wall(), severity="warning")
+        except StoreError:
+            self._events.append(VisitEnded(-1, task.name, error.message))
+
+    # ---- what it looks like -------------------------------------------------------------------------------------------
+    def status(self, *, notices_after: int = 0) -> dict[str, Any]:
+        """Everything for pages and sockets, as plain data."""
+        return {
+            "name": self.config.name,
+            "now": self.now,
+            "wall": self.wall(),
+            "paused": self.paused,
+            "airtime": {
+                "total": self.account.total.to_json(),
+                "by_class": {name: usage.to_json() for name, usage in sorted(self.account.by_class.items())},
+            },
+            "exchanges": {"in_flight": self.exchanges.in_flight, "waiting": self.exchanges.waiting()},
+            "visits": [{"device": device, "duty": duty.value} for device, duty in self._visits],
+            "devices": [self._device_status(number) for number in sorted(self._rows)],
+            "jobs": self.jobs.status(),
+            "notices": [each.to_json() for each in self.journal.notices(after=notices_after)],
+            "counters_in_doubt": self.journal.counters_in_doubt,
+        }
+
+    def _device_status(self, number: int) -> dict[str, Any]:
+        row, visitor, peer = self._rows[number], self._visitors.get(number), self.peers.get(number)
+        usage = self.account.by_device.get(number)
+        route = self.exchanges.routes.route(number, 0, self.now) if peer is not None else None
+        return {
+            "number": number,
+            "name": row.name,
+            "unique_node_id": row.unique_node_id.hex(),
+            "place": None if peer is None else str(peer.destination),
+            "in_care": peer is not None,
+            "route": None if route is None else [str(hop) for hop in route.hops],
+            "failures": self.schedule.failures(number),
+            "last_answer": self._last_answer.get(number),
+            "due": self.schedule.due(number),
+            "drift_s": None if visitor is None else visitor.drift_s,
+            "missing": {} if visitor is None else dict(visitor.missing),
+            "airtime": None if usage is None else usage.to_json(),
+        }
