@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
+import time
 from importlib.util import find_spec
 
 import pytest
@@ -40,3 +42,13 @@ def test_scapy_builds_and_dissects_the_same_bytes(there: bool, monkeypatch: pyte
         found = dissect(datagram)
         assert found.transaction == order[4]
         assert bytes(found.payload) == order[5]
+
+
+def test_the_work_of_the_peer_s_process_counts() -> None:
+    def spend() -> None:
+        subprocess.run([sys.executable, "-S", "-c", "sum(range(2_000_000))"], check=True)
+
+    here = time.process_time()
+    before = bench.processor_s()
+    spend()
+    assert bench.processor_s() - before > time.process_time() - here

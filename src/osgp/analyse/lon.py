@@ -136,9 +136,7 @@ class Dissection:
         text, carrier, raw = "", "", self.raw
         for name, struct, context, start, end in reversed(layers):
             if self.error and not carrier:  # what is damaged is the innermost layer
-                inner = _explain(struct, context, raw[start:end], start)
-                inner.shift(start)
-                text = dumps(inner.to_json())
+                text = damaged_json(struct, context, raw[start:end], start)
             else:
                 text = layout_of(struct, context).explain_json(
                     raw[start:end], start, {carrier: text} if carrier else None
@@ -425,6 +423,13 @@ def _explain(struct: type[Struct], context: Context, raw: bytes, start: int) -> 
         except DecodeError as error:
             inner.error = told_at(error, start, "")
     return inner
+
+
+def damaged_json(struct: type[Struct], context: Context, raw: bytes, start: int) -> str:
+    """The text of a layer that is damaged, of all that can be read; places count from the start of the frame."""
+    inner = _explain(struct, context, raw, start)
+    inner.shift(start)
+    return dumps(inner.to_json())
 
 
 def apdu_layers(apdu: bytes, holder: str, start: int, response: bool, request: bytes | None) -> list[Layer]:

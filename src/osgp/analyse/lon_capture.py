@@ -24,6 +24,7 @@ from osgp.analyse.lon import (
     CUT,
     apdu_error,
     apdu_layers,
+    damaged_json,
     dissect_cnip,
     dissect_frame,
     dissect_lonip,
@@ -309,14 +310,7 @@ def _message(apdu: bytes, end: int, response: bool) -> tuple[str, str]:
         if told is not None:
             return told, ""
     elif apdu[0] in CARRIERS and not response:
-        if apdu_error(apdu, 0, response):
-            raise _Unsound
-        grafts: dict[str, str] | None = None
-        text = ""
-        for name, struct, _, begin, stop in reversed(apdu_layers(apdu, "", start, response, None)):
-            text = layout_of(struct).explain_json(apdu[begin - start : stop - start], begin, grafts)
-            grafts = {name: text}
-        return text, ""
+        return _carried(apdu, start)
     layout = _layout(apdu[:2], len(apdu) == len(apdu[:2]), response)
     text = layout.explain_json(apdu, start)
     if '"error":"' not in text:  # no value can hold this: quotes inside texts are escaped
@@ -328,6 +322,20 @@ def _message(apdu: bytes, end: int, response: bool) -> tuple[str, str]:
         inner = dumps(told_at(error, start, ""))
         return text.replace(here, inner, 1), told_at(error, 0, CUT)
     raise _Unsound
+
+
+def _carried(apdu: bytes, start: int) -> tuple[str, str]:
+    """The text of a message that carries another, and what is wrong with either."""
+    error = apdu_error(apdu, start, False)
+    text, grafts = "", None
+    for name, struct, context, begin, stop in reversed(apdu_layers(apdu, "", start, False, None)):
+        raw = apdu[begin - start : stop - start]
+        if error and not text:  # what is damaged is the innermost layer
+            text = damaged_json(struct, context, raw, begin)
+        else:
+            text = layout_of(struct, context).explain_json(raw, begin, grafts)
+        grafts = {name: text}
+    return text, error
 
 
 @lru_cache(maxsize=4096)

@@ -39,7 +39,7 @@ _STEP = 10
 """Numbers of a step in the table: what it does, two places of two numbers each, the rest its own."""
 _MOST_HEADS = 16
 """Beginnings of CN/IP packets that are kept; others are left to the slow way."""
-_TEXT = 1 << 20
+_TEXT = 1 << 18
 """Bytes of text that are written at a time; they stay in the processor's cache."""
 _VARIABLES = 2
 """The first variable among the places of a script."""

@@ -163,6 +163,12 @@ class Choice:
             *(line.format("writer", "o") for line in choose),
         ]
 
+    def _of(self, data: bytes) -> Form | Choice | None:
+        """What follows from bytes; those that are cut short are found out before anything is traced."""
+        for source in self.sources.values():
+            source.read(data)
+        return self.child(lambda source: source.read(data))
+
     def child(self, values: Callable[[Source], Any]) -> Form | Choice | None:
         """What follows from the values of the sources."""
         outcomes = self.special.outcomes(self.covered, values)
@@ -173,7 +179,7 @@ class Choice:
     def _new_reader(self, key: int, data: bytes) -> Reader:
         if len(self.readers) >= _MAX_KEYS:
             return _unfit
-        child = self.child(lambda source: source.read(data))
+        child = self._of(data)
         found = self.readers[key] = _unfit if child is None else child.reader
         return found
 
@@ -187,7 +193,7 @@ class Choice:
     def _new_finder(self, key: int, data: bytes) -> Finder:
         if len(self.finders) >= _MAX_KEYS:
             return _unfit
-        child = self.child(lambda source: source.read(data))
+        child = self._of(data)
         found = self.finders[key] = _unfit if child is None else child.finder
         return found
 
