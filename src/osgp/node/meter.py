@@ -92,6 +92,9 @@ class Meter:
         self.children = tuple(children[:4])
         self.kinds_of_parts = tuple(parts)
         self.parts: list[Part] = []
+        self.on_written: Callable[[int, Port], None] = lambda number, port: None
+        self.on_refresh: Callable[[int], None] = lambda number: None
+        self.on_log: Callable[[str, int], None] = lambda key, argument: None
         self.handlers = meter_procedures.handlers(self)
         self._begin(start, self._factory_image())
 
@@ -470,6 +473,7 @@ class Meter:
             self.views.refresh(number)
             for part in self.parts:
                 part.refresh(number)
+            self.on_refresh(number)
 
     def written(self, number: int, offset: int, data: bytes, port: Port, now: float) -> None:
         """What a write by a client brings about."""
@@ -494,6 +498,7 @@ class Meter:
         elif number == extended(57):
             self._schedule_change()
             self.interface_changed()
+        self.on_written(number, port)
         if number not in (extended(50), extended(51)):
             self.log("table_written", number, user=port.event_user)
 
@@ -574,6 +579,7 @@ class Meter:
     def log(self, key: str, argument: int = 0, *, user: int = NO_USER, at: float | None = None) -> None:
         """An event, now or at a moment that the clock showed."""
         self.events.record(key, utc_datetime(self.shown if at is None else at), argument, user)
+        self.on_log(key, argument)
 
     def alarm(self, word: str, name: str, value: int = 1) -> None:
         """Set a bit of BT03."""

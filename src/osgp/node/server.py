@@ -91,6 +91,8 @@ class TableServer:
     """A hardware lock: stands above all keys (answer 03)."""
     allowed: Callable[[int], bool] = lambda number: True
     """Before a write: False answers 04, and nothing is written."""
+    vet: Callable[[bytes, Port, float], tuple[bytes, bytes | None]] = lambda message, port, now: (message, None)
+    """Each record of a transaction before it is carried out: the record, and what to answer instead if it must not be."""
     rk_sets_clock: bool = True
     current: Port | None = None
     """The port whose request is being carried out (ET70 tells a client which one it is)."""
@@ -202,9 +204,13 @@ class TableServer:
         port.last_psn = psn
         port.fresh = False
         result, data = self._run(number, content[3:], key, now, port)
+        self.post(number, psn, result, data, port)
+        return ResponseCode.OK
+
+    def post(self, number: int, psn: int, result: int, data: bytes, port: Port) -> None:
+        """Put the answer of a procedure where its port looks for it."""
         answer = BT07.Proc(number).to_bytes(2, "little") + bytes([psn, result]) + data[: self._response_limit()]
         self.image.put(self.responding(port), answer.ljust(4 + self._response_limit(), b"\0"))
-        return ResponseCode.OK
 
     def _run(self, number: int, parameters: bytes, key: str, now: float, port: Port) -> tuple[int, bytes]:
         handler = self.procedures.get(number)
@@ -231,7 +237,8 @@ class TableServer:
                 inner = message[1:3]
                 if inner in (ET52.to_bytes(2, "big"), ET53.to_bytes(2, "big")):
                     return encode_response(ResponseCode.ONP, checksum=False)
-                return self.handle_message(message, key, now, port)
+                message, refusal = self.vet(message, port, now)
+                return self.handle_message(message, key, now, port) if refusal is None else refusal
 
             self.transactions.carry_out(carry)
         return ResponseCode.OK

@@ -1,0 +1,582 @@
+"""``OsgpNode``: a device on the power line, joined of a stack, its security, its tables, its topology agent; without I/O.
+
+``spec/osgp-application.md`` 1.2 and section 3; what ETSI TS 104 001 clause 9 and its annexes F and G say could not be read, so the
+suite, the agent and the rights of the power line are a project choice (``osgp.app.profile``). It has the five verbs of ``Stack``,
+so that a line does not know the difference. Messages of OSGP go to the security; what that accepts is carried out by the device's
+table server as at every other door, and the answer goes back sealed. All else (repeating, diagnostics) stays with the stack.
+
+``now`` is monotonic seconds; ``utc_of`` turns it into the true UTC seconds of the meter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from osgp.app.device import DeviceSecurity
+from osgp.app.events import KeyChanged, KeyUsage, SetCommitted, StorageFailed
+from osgp.app.memory import Memory, StorageError
+from osgp.app.messages import Alert
+from osgp.app.verdict import Accepted, Answered, Denied, How, Verdict
+from osgp.lon.address import SubnetNode, UniqueNodeId, subnet_node
+from osgp.lon.configuration import domain_entry
+from osgp.lon.entries import DomainEntry, NodeState
+from osgp.lon.events import Event, MessageReceived
+from osgp.lon.interests import Interests
+from osgp.lon.ltep import Service
+from osgp.lon.npdu import PduType
+from osgp.lon.packet import Packet
+from osgp.lon.transport import Options
+from osgp.node.atm import Agent
+from osgp.node.link_register import UNHEARD, Heard, Links, heard_in
+from osgp.node.meter import Meter
+from osgp.node.osgp_alerts import CLASSES, MAX_LEGS, Alerts
+from osgp.node.osgp_guard import GuardedManagement
+from osgp.node.osgp_status import refresh
+from osgp.node.osgp_tables import ALERT_ROUTE, HEARD_ANSWERS, LINK_REGISTER, HereState
+from osgp.node.rights import POWER_LINE
+from osgp.node.server import Port
+from osgp.node.stack import Stack
+from osgp.tables.bt.bt00 import BT00
+from osgp.tables.et.et04 import ET04
+from osgp.tables.et.et55 import ET55
+from osgp.tables.events import event_number
+from osgp.tables.procedures.ep27 import EP27
+from osgp.tables.services import ResponseCode, encode_response
+from osgp.tables.table import EXTENDED, extended
+from osgp.wire import LTime
+from osgp.wire.errors import LocalProtocolError
+
+__all__ = ["OsgpNode", "Suite"]
+
+_AES, _RC4 = 2, 0
+_EP20, _EP27 = extended(20), EP27.number
+_SPDU = int(PduType.SPDU)
+_APDU = int(PduType.APDU)
+_REQUEST = int(Service.REQUEST)
+_DONE, _INVALID, _CONFLICT, _NOT_AUTHORISED, _FULL = 0, 2, 3, 5, 7
+_RESULTS = {"": _DONE, "bad-tag": _NOT_AUTHORISED, "storage": _CONFLICT}
+_GROUPS = "groups"
+_ROUTE = "alert-route"
+_EVENTS_KEPT = 64
+_NEVER = float("-inf")
+
+
+class Suite(Protocol):
+    """What the legacy suite shares with the other one (``osgp.app.legacy.LegacyDevice``)."""
+
+    def receive(self, apdu: bytes, how: How, now: float) -> Verdict:
+        """What to do with a message of code 00."""
+
+    def seal_response(self, ticket: Any, plaintext: bytes) -> bytes:
+        """The answer to a request."""
+
+
+class OsgpNode:
+    """One device.
+
+    ``security`` makes its security machine out of its memory, now and after every outage. ``memory`` keeps what is the node's own:
+    groups, the way of alerts. ``heard`` tells how the frame at work was received; without it everything is heard well. ``legacy``:
+    the broken suite, if this device is to speak it. ``last_gasp``: it can still send one frame when its supply fails.
+
+    ``stack`` must be ``commissionable`` and managed by a ``GuardedManagement``. Raises ConfigError as ``DeviceSecurity``.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        security: Callable[[], DeviceSecurity],
+        meter: Meter,
+        *,
+        memory: Memory,
+        utc_of: Callable[[float], float],
+        heard: Callable[[], Heard] = lambda: UNHEARD,
+        damaged: Callable[[], int] = lambda: 0,
+        legacy: Suite | None = None,
+        last_gasp: bool = False,
+        now: float = 0.0,
+    ) -> None:
+        if not isinstance(stack.management, GuardedManagement) or not stack.commissionable:
+            raise LocalProtocolError(
+                "a device of OSGP needs a commissionable stack with GuardedManagement",
+                hint="Stack(configuration, management=GuardedManagement(configuration), commissionable=True)",
+            )
+        self.stack = stack
+        self.management = stack.management
+        self.meter = meter
+        self.memory = memory
+        self.utc_of = utc_of
+        self.heard = heard
+        self.legacy = legacy
+        self.can_gasp = last_gasp
+        self.port = Port("pl")
+        self.links = Links()
+        configuration = stack.configuration
+        self.agent = Agent(
+            configuration.unique_node_id,
+            configuration.program_id,
+            state=self._here,
+            silent=self._silent,
+            damaged=damaged,
+        )
+        self.alerts = Alerts(stack, self._seal_alert, seed=meter.seed)
+        self.groups: tuple[int, ...] = ()
+        self.mode = _AES
+        self.powered = True
+        self.received = self.validated = 0
+        self.refused: Counter[str] = Counter()
+        self.last_secured = _NEVER
+        """When the last good request of the concentrator came, monotonic."""
+        self.on_secured: Callable[[], None] = lambda: None
+        """A good secured request was answered: a trial of new firmware has passed."""
+        self._make_security = security
+        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
+        self._alternate = False
+        self._now = now
+        self._off_revision = 0
+        self._active_s = self._inactive_s = 0.0
+        self._up_at = now
+        self._after: list[Callable[[], None]] = []
+        self.security = security()
+        self._load()
+        self.attach()
+        self._settle_place()
+
+    def _load(self) -> None:
+        groups = self.memory.load(_GROUPS) or b""
+        self.groups = tuple(int.from_bytes(groups[n : n + 2], "little") for n in range(0, len(groups) - 1, 2))
+        route = self.memory.load(_ROUTE) or b""
+        if len(route) > 8:
+            self.alerts.route(route[8:], 0.0)
+            self.alerts.expires = int.from_bytes(route[:8], "little") / 1000
+
+    def attach(self) -> None:
+        """Join the tables: also after the meter was restored, which makes them anew."""
+        meter, server = self.meter, self.meter.server
+        meter.handlers[_EP20], meter.handlers[_EP27] = self._ep20, self._ep27
+        server.vet = self._vet
+        meter.on_written, meter.on_refresh, meter.on_log = self._written, self._refresh, self._logged
+        image = meter.image
+        for number in (HEARD_ANSWERS, LINK_REGISTER):
+            image.put(number, b"")
+        if ALERT_ROUTE not in image:
+            image.put(ALERT_ROUTE, bytes(3 + 2 * MAX_LEGS))
+        table: Any = image.decode(BT00)
+        bits = bytearray(table.mfg_proc_used)
+        for number in meter.handlers:
+            place = number - EXTENDED
+            if 0 <= place < 8 * len(bits):
+                bits[place // 8] |= 1 << place % 8
+        table.mfg_proc_used = bytes(bits)
+        image.encode(table)
+        self._read_settings()
+
+    def __repr__(self) -> str:
+        return f"OsgpNode({self.meter.serial}, {self.security.address or 'not commissioned'})"
+
+    # ---- the five verbs --------------------------------------------------------------------------------------------
+    def receive(self, packet: Packet, now: float) -> None:
+        """Take a packet, for us or not."""
+        if not self.powered:
+            return
+        self._note(packet, now)
+        self.stack.receive(packet, now)
+        self._work(now)
+
+    def receive_frame(self, lpdu: bytes, now: float) -> None:
+        """Take a frame without CRC that need not be a packet."""
+        if not self.powered:
+            return
+        self._alternate = False
+        self.management.heard = UNHEARD
+        self.stack.receive_frame(lpdu, now)
+        self._work(now)
+
+    def outgoing(self, now: float) -> list[Packet]:
+        """Packets for the line, in order."""
+        packets = self.stack.outgoing(now)
+        for packet in packets:
+            pdu = packet.npdu.pdu
+            if pdu[:1] == b"\x1a" and packet.npdu.control >> 4 & 3 == _APDU:
+                self.agent.asked(pdu)
+        return packets
+
+    def events(self) -> Sequence[Event]:
+        """What the stack told that is nobody's affair here; the last 64."""
+        found = tuple(self._events)
+        self._events.clear()
+        return found
+
+    def deadline(self) -> float | None:
+        """When ``wake`` has something to do."""
+        if not self.powered:
+            return None
+        due = [
+            each for each in (self.stack.deadline(), self.agent.deadline(), self.alerts.deadline()) if each is not None
+        ]
+        return min(due) if due else None
+
+    def wake(self, now: float) -> None:
+        """Retransmit, answer probes, send alerts."""
+        if not self.powered:
+            return
+        self._now = now
+        self.stack.wake(now)
+        for answer in self.agent.due(now):
+            places = self.stack.configuration.places()
+            own = places.get(answer.domain)
+            options = Options(
+                domain_index=own.domain_index if own is not None else 0,
+                flex_domain=None if own is not None else answer.domain,
+                alternate_path=answer.alternate_path,
+            )
+            self.stack.send(answer.to, answer.apdu, now, options, service=Service.UNACKD)
+        self.alerts.wake(now, self.utc_of(now))
+        self._work(now)
+
+    def interests(self) -> Interests:
+        """Whom this node listens to: without supply nobody."""
+        if self.powered:
+            return self.stack.interests()
+        return Interests(revision=self._off_revision)
+
+    def advance(self, now: float) -> None:
+        """Let the meter live up to ``now``, asked or not: clocks, profiles, orders that wait."""
+        self._now = now
+        self.meter.advance(self.utc_of(now))
+        if self.powered and self._inactive_s and now - max(self.last_secured, self._up_at) > self._inactive_s:
+            self.meter.alarm("mfg_status_1", "remote_comm_inactive")
+
+    # ---- what comes ------------------------------------------------------------------------------------------------
+    def _note(self, packet: Packet, now: float) -> None:
+        """How a packet was received, and what an answer in it tells of our own."""
+        self._now = now
+        npdu = packet.npdu
+        self._alternate = alternate = bool(packet.header & 0x40)
+        self.management.heard = heard = self.heard()
+        if heard is UNHEARD or npdu.domain not in self.stack.configuration.places():
+            return
+        source = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
+        self.links.heard(source, heard, now, alternate_path=alternate)
+        if npdu.control >> 4 & 3 == _SPDU and npdu.control >> 6 == 0:
+            there = heard_in(npdu.pdu[1:])
+            if there is not None:
+                self.links.told(source, there, alternate_path=alternate)
+
+    def _work(self, now: float) -> None:
+        for event in self.stack.events():
+            if type(event) is MessageReceived:
+                self._message(event, now)
+            else:
+                self._events.append(event)
+
+    def _message(self, event: MessageReceived, now: float) -> None:
+        apdu, reply = event.apdu, event.reply
+        codes = self.security.profile.codes
+        code = apdu[0]
+        self.received += 1
+        if code == codes.atm:
+            self.agent.receive(
+                apdu, event.source, event.domain, self.management.heard, now, alternate_path=self._alternate
+            )
+            if reply is not None:
+                self.stack.respond(reply, None, now)
+            return
+        suite: Suite | DeviceSecurity | None = self.security
+        if code == codes.legacy:
+            suite = self.legacy if self.mode == _RC4 else None
+        if suite is None:
+            self._close("off", reply, now)
+            return
+        if reply is None:
+            how = How.UNANSWERED
+        elif isinstance(event.destination, UniqueNodeId):
+            how = How.REQUEST_BY_ID
+        elif isinstance(event.destination, SubnetNode):
+            how = How.REQUEST
+        else:
+            how = How.UNANSWERED
+        verdict = suite.receive(apdu, how, now)
+        if isinstance(verdict, Accepted):
+            self._accepted(suite, verdict, reply, now)
+        elif isinstance(verdict, Answered):
+            if reply is not None:
+                self.stack.respond(reply, verdict.apdu, now)
+        else:
+            self._close(getattr(verdict, "reason", "unknown"), reply, now)
+        self._told()
+        for action in self._after:
+            action()
+        self._after.clear()
+
+    def _close(self, reason: str, reply: int | None, now: float) -> None:
+        """Silence, and a number for whoever looks."""
+        self.refused[reason] += 1
+        if reply is not None:
+            self.stack.respond(reply, None, now)
+
+    def _accepted(self, suite: Suite | DeviceSecurity, verdict: Accepted, reply: int | None, now: float) -> None:
+        self.validated += 1
+        if verdict.committed:
+            self._settle_place()
+        true = self.utc_of(now)
+        if verdict.ticket is None:
+            self.port.broadcast = True
+            try:
+                self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self.port)
+            finally:
+                self.port.broadcast = False
+            return
+        self.last_secured = now
+        answer = self._denied(verdict.denied) if verdict.denied is not None else None
+        if answer is None:
+            answer = self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self.port)
+        if len(answer) > self.security.profile.limits.max_apdu - 9:
+            answer = encode_response(ResponseCode.ONP, checksum=False)
+        try:
+            sealed = suite.seal_response(verdict.ticket, answer)
+        except LocalProtocolError:
+            sealed = None
+        if reply is not None:
+            self.stack.respond(reply, sealed, now)
+        self.on_secured()
+
+    def _denied(self, denied: Denied) -> bytes:
+        """What is answered instead of doing it. A procedure's refusal stands where its response would."""
+        self.refused[denied.reason] += 1
+        if denied.procedure is None or denied.psn is None:
+            return bytes((denied.code,))
+        number = denied.procedure & 0x0FFF
+        if denied.psn == self.port.last_psn:
+            return bytes((ResponseCode.ONP,))
+        self.port.last_psn = denied.psn
+        self.meter.server.post(number, denied.psn, denied.result, b"", self.port)
+        return bytes((ResponseCode.OK,))
+
+    def _vet(self, message: bytes, port: Port, now: float) -> tuple[bytes, bytes | None]:
+        """A record of a transaction that came by the power line needs its own token."""
+        if port is not self.port:
+            return message, None
+        message, denied = self.security.authorise(message, self._now)
+        return message, None if denied is None else self._denied(denied)
+
+    # ---- the place in the network ----------------------------------------------------------------------------------
+    def _settle_place(self) -> None:
+        """The node's address is that of the key set in force, and no other."""
+        configuration, address = self.stack.configuration, self.security.address
+        if address is None:
+            configuration.domains[0] = DomainEntry()
+            configuration.state = NodeState.UNCONFIGURED
+        else:
+            configuration.domains[0] = domain_entry(address.domain, address.subnet, address.node)
+            configuration.state = NodeState.CONFIGURED
+        configuration.changed()
+
+    def _here(self) -> HereState:
+        if self.security.address is None:
+            return HereState.NEW
+        return HereState.COMMISSIONED if self._silent(self._now) else HereState.UP
+
+    def _silent(self, now: float) -> bool:
+        return now - self.last_secured > self._active_s
+
+    def _seal_alert(self, alert: Alert, now: float) -> bytes | None:
+        return self.security.seal_alert(alert, now)
+
+    # ---- tables ----------------------------------------------------------------------------------------------------
+    def _read_settings(self) -> None:
+        image = self.meter.image
+        settings: Any = image.decode(ET55)
+        self._active_s = 60.0 * settings.plc_active_timeout
+        self._inactive_s = 60.0 * image.get(ET04, "plc_inactive_threshold")
+        self._up_at = self._now
+        if settings.plc_auth_lockout_count is not None:
+            self.security.policy = replace(
+                self.security.policy,
+                lockout_failures=settings.plc_auth_lockout_count,
+                lockout_minutes=settings.plc_auth_lockout_time,
+            )
+
+    def _refresh(self, number: int) -> None:
+        refresh(self, number, self._now)
+
+    def _written(self, number: int, port: Port) -> None:
+        image = self.meter.image
+        if number == ALERT_ROUTE:
+            table = image.read(ALERT_ROUTE)
+            utc = self.utc_of(self._now)
+            self.alerts.route(table, utc)
+            self._keep({_ROUTE: round(self.alerts.expires * 1000).to_bytes(8, "little") + table})
+        elif number == ET55.number:
+            self._read_settings()
+        elif number == ET04.number:
+            self._et04_written(port)
+
+    def _et04_written(self, port: Port) -> None:
+        image = self.meter.image
+        if image.get(ET04, "plc_flags.force_neuron_cnfg"):
+            image.set(ET04, "plc_flags.force_neuron_cnfg", 0)
+            if port is self.port:
+                self._after.append(self._force_configuration)
+            else:
+                self._force_configuration()
+            return
+        window = int(image.get(ET04, "broadcast_base")), int(image.get(ET04, "broadcast_delta"))
+        if port is self.port and window != self.security.window:
+            try:
+                self.security.set_window(*window)
+            except StorageError:
+                self._failed("window")
+        if image.context.firmware is not None and image.get(ET04, "security_mode") is not None:
+            wanted = image.get(ET04, "security_mode")
+            if wanted == _AES or (wanted == _RC4 and self.legacy is not None):
+                self.mode = int(wanted)
+        self._read_settings()
+
+    def _force_configuration(self) -> None:
+        """ "Force Neuron config" (ET04.12 bit 1): no key set, no address; epoch and token counter stay."""
+        try:
+            self.security.forget_sets()
+        except StorageError:
+            self._failed("forget sets")
+            return
+        self.last_secured = _NEVER
+        self._settle_place()
+
+    def _keep(self, values: dict[str, bytes]) -> bool:
+        try:
+            self.memory.save(values)
+        except StorageError:
+            self._failed("node")
+            return False
+        return True
+
+    def _failed(self, doing: str) -> None:
+        self.refused[f"storage: {doing}"] += 1
+        self.meter.log("storage_failed")
+        self.meter.alarm("ed_std_status1", "nvm_failure")
+
+    # ---- procedures ------------------------------------------------------------------------------------------------
+    def _ep20(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        """Change a key of the power line: by secured unicast alone."""
+        if port is not self.port or port.broadcast:
+            return _NOT_AUTHORISED, b""
+        return _RESULTS.get(self.security.update_key(raw, self._now), _INVALID), b""
+
+    def _ep27(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
+        """Add a group, remove one or all."""
+        if port.broadcast:
+            return _NOT_AUTHORISED, b""
+        asked = EP27.Parameters.decode(raw)
+        group = asked.group or 0
+        if asked.action == 2:
+            groups: tuple[int, ...] = ()
+        elif asked.action > 2 or not group or group & 0xFF == 0xFF or group >> 8 == 0xFF:
+            return _INVALID, b""
+        elif asked.action == 0:
+            groups = tuple(dict.fromkeys((*self.groups, group)))
+        else:
+            groups = tuple(each for each in self.groups if each != group)
+        if len(groups) > self.security.profile.limits.max_groups:
+            return _FULL, b""
+        if not self._keep({_GROUPS: b"".join(each.to_bytes(2, "little") for each in groups)}):
+            return _CONFLICT, b""
+        self.groups = groups
+        self.meter.log("group_changed", group, user=port.event_user)
+        return _DONE, b""
+
+    def own_groups(self) -> Collection[int]:
+        """For the security: the groups of this device."""
+        return self.groups
+
+    # ---- what is logged --------------------------------------------------------------------------------------------
+    def _told(self) -> None:
+        """Events of the security become entries of the log and alarms (BT03 bytes 8.1 and 8.2)."""
+        meter = self.meter
+        for event in self.security.events():
+            match event:
+                case KeyUsage(which, _):
+                    meter.log("key_usage_80", 1 if which == "broadcast" else 0)
+                    meter.alarm("mfg_status_4", "key_expiration_pending")
+                case KeyChanged(which, _):
+                    meter.log("key_changed", 1 if which == "broadcast" else 2)
+                    meter.alarm("mfg_status_4", "password_table_written")
+                case SetCommitted():
+                    meter.log("device_commissioned")
+                case StorageFailed(doing):
+                    self._failed(doing)
+                case _:
+                    pass
+
+    def _logged(self, event: str, argument: int) -> None:
+        if event in CLASSES and self.powered and event != "power_down":  # that is logged when the supply is back
+            sequence = max(self.meter.events.primary.next_sequence, self.meter.events.alternate.next_sequence) - 1
+            self.alerts.raised(event, argument, LTime.of(self.meter.utc(self.meter.at)), sequence, self._now)
+
+    # ---- supply ----------------------------------------------------------------------------------------------------
+    def power_off(self, now: float) -> list[Packet]:
+        """The supply fails. What a device with a last gasp still hands to its transmitter is returned."""
+        if not self.powered:
+            return []
+        self._now = now
+        gasp: list[Packet] = []
+        if self.can_gasp:
+            self.stack.outgoing(now)
+            moment = LTime.of(self.meter.utc(self.utc_of(now)))
+            sequence = self.meter.events.primary.next_sequence
+            alert = Alert(
+                alert_class=2, event_id=event_number("power_down"), time=moment, log_sequence=sequence & 0xFFFFFFFF
+            )
+            self.alerts.last_gasp(alert, now, self.utc_of(now))
+            gasp = self.stack.outgoing(now)
+        self.powered = False
+        self._off_revision -= 1
+        self.meter.power_off(self.utc_of(now))
+        self.agent.clear()
+        self.alerts.clear()
+        self.links.clear()
+        return gasp
+
+    def power_on(self, now: float) -> None:
+        """The supply is back: the stack begins anew, counters go on behind the blocks they had reserved."""
+        if self.powered:
+            return
+        self._now = now
+        self.security = self._make_security()
+        self._load()
+        self.port.last_psn = None
+        self.last_secured = _NEVER
+        self.stack.outgoing(now)
+        self.stack.events()
+        self.stack.reset(now)
+        self._settle_place()
+        self.powered = True
+        self._read_settings()
+        self.meter.power_on(self.utc_of(now))
+
+    # ---- state -----------------------------------------------------------------------------------------------------
+    def to_json(self) -> dict[str, Any]:
+        """What is the node's own; meter and memory are saved by whoever made them."""
+        return {
+            "mode": self.mode,
+            "psn": self.port.last_psn,
+            "last_secured": None if self.last_secured == _NEVER else self.last_secured,
+            "counts": [self.received, self.validated, self.alerts.sent, self.alerts.dropped],
+            "refused": dict(self.refused),
+            "powered": self.powered,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """The inverse of ``to_json``, after meter and memory were restored."""
+        self.attach()
+        self.security = self._make_security()
+        self._load()
+        self.mode, self.port.last_psn = saved["mode"], saved["psn"]
+        self.last_secured = _NEVER if saved["last_secured"] is None else saved["last_secured"]
+        self.received, self.validated, self.alerts.sent, self.alerts.dropped = saved["counts"]
+        self.refused = Counter(saved["refused"])
+        self.powered = saved["powered"]
+        self._settle_place()
+        self._read_settings()
