@@ -62,9 +62,10 @@ class TransactionNumbers:
                 return None
             del table[oldest]
         elif known is not None and not self._inherited and taken is None:
-            number = self._next[priority, most]
+            counter = (priority, most)
+            number = self._next[counter]
             if number != known.number:
-                self._next[priority, most] = number + 1 if number < most else 1
+                self._next[counter] = number + 1 if number < most else 1
                 known.number = number
                 known.used_at = now
                 return known

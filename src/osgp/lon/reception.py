@@ -26,7 +26,7 @@ from osgp.lon.lpdu import LinkHeader
 from osgp.lon.ltep import Service
 from osgp.lon.network import NOWHERE, Note, answer_packet, destination_of, record_key
 from osgp.lon.npdu import AddressFormat, PduType
-from osgp.lon.packet import Envelope, Letter, Packet, letter_of
+from osgp.lon.packet import Envelope, Letter, Packet
 from osgp.lon.tpdu import VERSIONS, members_in
 
 __all__ = ["Reception", "Record", "indication_of"]
@@ -46,6 +46,8 @@ _TPDU, _SPDU, _AUTHPDU = int(PduType.TPDU), int(PduType.SPDU), int(PduType.AUTHP
 _ANSWERS = tuple(write_pdu(True, ANSWER, number) for number in range(16))
 """The first byte of an ACK or RESPONSE, by its transaction number; they have one shape."""
 
+_new = object.__new__
+
 _CHALLENGED, _PENDING, _ANSWERED, _SILENT = range(4)
 """What a record waits for: a reply to its challenge; the application's response; nothing, duplicates get ``answer`` again;
 nothing, and duplicates get silence."""
@@ -61,14 +63,24 @@ class Record:
     """What is remembered of one sender's last message. ``place``, ``member``: ours when it came; answers go out under them, whatever
     changes meanwhile."""
 
-    # Defaults of the class rather than of each record: most records never set them.
-    answer: Packet | Letter | None = None
-    authenticated = False
-    challenge: bytes | None = None
-    done = False
-    note: Note | None = None
-    reply: int | None = None
-    state = _SILENT
+    __slots__ = (
+        "answer",
+        "apdu",
+        "authenticated",
+        "challenge",
+        "done",
+        "expires",
+        "key",
+        "member",
+        "note",
+        "number",
+        "packet",
+        "place",
+        "reply",
+        "service",
+        "session",
+        "state",
+    )
 
     def __init__(
         self,
@@ -81,6 +93,7 @@ class Record:
         session: bool,
         service: int,
         expires: float,
+        note: Note | None = None,
     ) -> None:
         self.key = key
         self.packet = packet
@@ -91,6 +104,12 @@ class Record:
         self.session = session
         self.service = service
         self.expires = expires
+        self.note = note
+        self.state = _SILENT
+        self.answer: Packet | Letter | None = None
+        self.challenge: bytes | None = None
+        self.reply: int | None = None
+        self.authenticated = self.done = False
 
 
 class Reception:
@@ -159,8 +178,7 @@ class Reception:
         member = None
         timer = self.configuration.non_group_timer_s
         if note is not None:
-            record = Record(key, packet, place, None, apdu, number, session, service, now + timer)
-            record.note = note
+            record = Record(key, packet, place, None, apdu, number, session, service, now + timer, note)
             self._records[key] = record
             self._delivered(record)
             return record
@@ -270,7 +288,9 @@ class Reception:
             if note.answer is None:
                 answer = answer_packet(packet, place, None, pdu_type, b"")
                 note.answer = Envelope(answer.header, answer.npdu)
-            answer = letter_of(note.answer, _ANSWERS[record.number] + apdu)
+            answer = _new(Letter)  # as packet.letter_of
+            answer.envelope = note.answer
+            answer.pdu = _ANSWERS[record.number] + apdu
         else:
             pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=packet.npdu.control >> 6)
             answer = answer_packet(packet, place, record.member, pdu_type, pdu)

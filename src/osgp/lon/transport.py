@@ -115,20 +115,37 @@ class Nested:
 class Transaction:
     """One message of ours until all its answers are in, or nobody waits for them any more."""
 
-    # Defaults of the class rather than of each transaction: most of them never change.
-    answered: set[object] | None = None
-    attempts = 0
-    put_off = 0
-    granted = 0
-    deadline: float | None = None
-    expected = 1
-    key: tuple[object, ...] = ()
-    last: Packet | Letter | None = None
-    number = 0
-    remembered: Remembered | None = None
-    restarts = 0
-    peer: tuple[bool, object] = (False, None)
-    version = LEGACY
+    __slots__ = (
+        "answered",
+        "apdu",
+        "attempts",
+        "deadline",
+        "destination",
+        "domain",
+        "expected",
+        "granted",
+        "handle",
+        "key",
+        "last",
+        "left",
+        "membership",
+        "nested",
+        "number",
+        "options",
+        "peer",
+        "put_off",
+        "remembered",
+        "restarts",
+        "service",
+        "version",
+    )
+
+    # Set when it begins.
+    deadline: float | None
+    key: tuple[object, ...]
+    last: Packet | Letter | None
+    number: int
+    peer: tuple[bool, object]
 
     def __init__(
         self,
@@ -150,8 +167,11 @@ class Transaction:
         self.domain = domain
         self.nested = nested
         self.left = options.retry
-        if options.enhanced:
-            self.version = ENHANCED
+        self.version = ENHANCED if options.enhanced else LEGACY
+        self.answered: set[object] | None = None
+        self.remembered: Remembered | None = None
+        self.expected = 1
+        self.attempts = self.restarts = self.put_off = self.granted = 0
 
     @property
     def session(self) -> bool:
@@ -231,7 +251,7 @@ class Transport:
                 "broadcasts and unacknowledged messages cannot be authenticated",
                 hint="a reply does not name the subnet, and without transaction there is nothing to challenge",
             )
-        if isinstance(destination, Group) and not destination.size and service in (_ACKD, _REQUEST):
+        if type(destination) is Group and not destination.size and service in (_ACKD, _REQUEST):
             raise LocalProtocolError(
                 f"{destination} has no size: nobody knows how many answers to expect",
                 hint="give the number of members (one more if this node is no member), such as group 5 size 4",
@@ -278,9 +298,9 @@ class Transport:
     def _place(self, options: Options) -> tuple[Membership | None, bytes]:
         if options.flex_domain is not None:
             return None, options.flex_domain
-        for membership in self.configuration.places().values():
+        for domain, membership in self.configuration.places().items():
             if membership.domain_index == options.domain_index:
-                return membership, membership.domain
+                return membership, domain
         raise LocalProtocolError(
             f"this node is in no domain {options.domain_index}: it cannot send there",
             hint="commission it first (update domain), or send on a flex domain",

@@ -10,7 +10,7 @@ from osgp.lon.lonip_map import Endpoint
 
 __all__ = ["MOST", "Turn", "Turning", "turn_of"]
 
-MOST = 16
+MOST = 32
 """Datagrams of one turn, at most."""
 
 
