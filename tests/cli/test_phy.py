@@ -162,8 +162,8 @@ def test_a_packet_is_drawn_with_its_figures(tmp_path: Path, capsys: pytest.Captu
     assert packet["offset_ppm"] == pytest.approx(-90, abs=4)
     assert packet["line_bits"] == OSGP.line_bits(len(LPDU) // 2)
     picture = (tmp_path / "a.svg").read_text("utf-8")
-    for words in ("Constellation", "packet 2 of 2", "a.sigmf-meta"):
-        assert f"<!-- {words}" in picture or words in picture
+    for words in ("Constellation", ", packet 2", "a.sigmf-meta"):
+        assert words in picture
 
 
 def test_samples_at_another_rate_are_drawn_where_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

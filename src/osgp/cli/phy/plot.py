@@ -65,7 +65,7 @@ def plot(
         raise ConfigError(f"--for-s cannot be {for_s:g}", hint=f"above 0, at most {_MOST_S:g} seconds")
     if packet < 1:
         raise ConfigError(f"there is no packet {packet}", hint="the first is 1")
-    places = _packets(file, source, chosen)
+    places = _packets(file, source, chosen, packet)
     place = places[packet - 1] if packet <= len(places) else None
     if place is None:
         if packet > 1 or (what is not None and set(panels) & set(_NEEDY)):
@@ -82,7 +82,7 @@ def plot(
         symbols = symbols_of(samples, first, place, chosen)
     title = f"{Path(file).name}, from {first / chosen.sample_rate_hz:.3f} s"
     if symbols is not None:
-        title += f", packet {packet} of {len(places)}"
+        title += f", packet {packet}"
     draw_stretch(Stretch(samples, first, places, symbols, title, chosen), output, panels)
     if json:
         print_json(
@@ -108,17 +108,28 @@ def plot(
         )
 
 
-def _packets(file: str, source: Source, profile: PhyProfile) -> list[Place]:
-    """The packets that a file's annotations tell of, in their order."""
+def _packets(file: str, source: Source, profile: PhyProfile, number: int) -> list[Place]:
+    """The packets that a file's annotations tell of; without any, those that the receiver finds up to the ``number``-th."""
+    from osgp.analyse.phy_packets import Listening
     from osgp.analyse.phy_symbols import Place
 
     with opened(file, source, profile) as samples:
         scale = samples.scale
-        return [
+        told = [
             Place(each.lpdu, each.start * scale)
             for each in samples.reader.annotations
             if profile.min_lpdu <= len(each.lpdu) <= profile.max_lpdu
         ]
+        found: list[Place] = []
+        if not told:
+            try:
+                for heard in Listening(profile).packets(samples.blocks()):
+                    found.append(heard.place(profile))
+                    if len(found) == number:
+                        break
+            except DecodeError as error:
+                stderr.print(f"note: {error}", markup=False, soft_wrap=True)
+    return told or found
 
 
 def _window(place: Place | None, from_s: float | None, for_s: float | None, profile: PhyProfile) -> tuple[int, int]:
