@@ -22,6 +22,7 @@ from tests.fuzz.targets import SEEDS, TARGETS
 SLOW = (
     *("meter", "optical server", "mep server", "tables", "from_json", "tls", "mep explain"),
     *("lon node", "lon node under lies", "lon columns"),
+    *("app security", "app orders"),
 )
 
 
