@@ -24,6 +24,7 @@ from osgp.lon.events import Dropped, ResponseReceived, TransactionCompleted, Tra
 from osgp.lon.lonip_map import Endpoint
 from osgp.lon.packet import Packet
 from osgp.lon.proxy import Hop
+from osgp.ports.datagram_socket import DatagramSocket
 from osgp.ports.turns import MOST, turn_of
 from osgp.wire.errors import ConfigError, Error, NoAnswer, PortClosed
 
@@ -463,8 +464,12 @@ def _opening_error(host: str, port: int, error: OSError | OverflowError) -> Conf
 
 async def on_socket(port: DatagramPort, made: socket.socket) -> None:
     """Connect a port to its socket in the running event loop. Raises PortClosed."""
+    loop = asyncio.get_running_loop()
     try:
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: port, sock=made)
+        try:
+            DatagramSocket(loop, made, port)
+        except NotImplementedError:  # a loop that watches no sockets
+            await loop.create_datagram_endpoint(lambda: port, sock=made)
     except OSError as error:
         made.close()
         raise PortClosed(f"{port.name} cannot be opened: {error.strerror}") from error
