@@ -59,5 +59,5 @@ async def correct(device: Device, action: ClockAction, wall: float, policy: Cloc
         return
     moment = dt.datetime.fromtimestamp(round(wall + policy.answer_s), dt.UTC)
     declared = procedure(BP10.number)
-    parameters = declared.Parameters(set_mask=3, date_time=LTime.of(moment))
+    parameters = declared.Parameters(set_mask=3, date_time=LTime.of(moment), time_qual=0)
     await device.run(BP10.number, parameters.encode(device.context))

@@ -373,6 +373,8 @@ class Jobs:
 
     def _end(self, job: Job, device: int, state: str, attempts: int, detail: Mapping[str, Any]) -> None:
         self.place.journal.set_result(job.number, device, state, self.place.wall(), attempts=attempts, detail=detail)
+        if self.unresolved.get(device) == job.number:
+            del self.unresolved[device]
 
     def report(self, job: Job, device: int, state: str, detail: Mapping[str, Any]) -> None:
         """The state of one device of a job, told by the code of its kind."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -209,10 +208,12 @@ class Visitor:
             if each.name in _FACTS:
                 step.facts[_FACTS[each.name]] = str(each.value)
         step.raws = recording.take()
-        step.marks["billing"] = str(meter_time)
         self._keep(device, step, "registers")
         for log in self.services.config.collection.logs:
             await self._part(f"log {log}", lambda log=log: self._log(device, recording, log))  # type: ignore[misc]  # default
+        # Only now: a visit that is killed before its end is made again at once.
+        wall = self.services.wall()
+        self.services.journal.keep(Step(self.number, meter_time, wall, marks={"billing": str(int(wall))}))
 
     async def _clock(self, device: Device) -> int:
         """Read and, if need be, correct the clock; the meter's time after that."""
@@ -303,19 +304,17 @@ class Visitor:
         count, unread = 0, None
         size = services.config.plan.profile_bytes
         try:
-            pieces = read_profile_pieces(device, data_set=data_set, since=since, now=now, size=size)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    raws = recording.take()
-                    if unread is None:
-                        unread = self._unread_blocks(device, raws, data_set)
-                    step = self._step(recording, int(services.wall()))
-                    step.raws = raws
-                    step.profiles = [piece]
-                    if len(piece):
-                        step.marks[what] = str(max(piece.epochs()))
-                    self._keep(device, step, what)
-                    count += len(piece)
+            async for piece in read_profile_pieces(device, data_set=data_set, since=since, now=now, size=size):
+                raws = recording.take()
+                if unread is None:
+                    unread = self._unread_blocks(device, raws, data_set)
+                step = self._step(recording, int(services.wall()))
+                step.raws = raws
+                step.profiles = [piece]
+                if len(piece):
+                    step.marks[what] = str(max(piece.epochs()))
+                self._keep(device, step, what)
+                count += len(piece)
         except (ResponseError, ConfigError) as error:
             self.missing[what] = error.message
             return count
