@@ -63,7 +63,7 @@ def receive_rows(
     carriers are searched. ``keep_symbols``: soft line bits to keep for each row. Raises BadValue for arrays that do not fit.
     """
     rows = np.ascontiguousarray(samples, dtype=np.float32)
-    if rows.ndim != 2 or not np.isfinite(rows).all():
+    if rows.ndim != 2:
         raise BadValue("rows of samples are two dimensions of numbers", floor="plc", struct="samples")
     setup = setup_for(profile, blanker, weighting)
     facts = np.zeros((len(rows), 5), np.int64)
@@ -73,14 +73,16 @@ def receive_rows(
     carrier = int(secondary)
     if starts is None:
         quiet = np.zeros(_TAIL_BITS * profile.samples_per_bit, np.float32)
-        kernels.search_rows(setup, kernels.memory_for(setup), rows, quiet, facts, numbers, data, symbols)
+        bad = kernels.search_rows(setup, kernels.memory_for(setup), rows, quiet, facts, numbers, data, symbols)
     else:
         places = np.ascontiguousarray(starts, dtype=np.int64)
         preamble = len(setup.symbols) * profile.samples_per_bit
         if places.shape != (len(rows),) or (places < 0).any() or (places + preamble > rows.shape[1]).any():
             raise BadValue("each row has one start, with room for a preamble behind it", floor="plc", struct="starts")
         memory = kernels.memory_for(setup, rows.shape[1] // profile.samples_per_bit + 2)
-        kernels.known_rows(setup, memory, rows, places, carrier, facts, numbers, data, symbols)
+        bad = kernels.known_rows(setup, memory, rows, places, carrier, facts, numbers, data, symbols)
+    if bad:
+        raise BadValue(f"{bad} of the samples are no numbers, or larger than any", floor="plc", struct="samples")
     found = facts[:, 0] != 0
     cycles = np.where(found, setup.cycles[carrier], 1.0)
     return Rows(

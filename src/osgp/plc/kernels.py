@@ -99,6 +99,18 @@ LARGEST = 1e9
 """Samples beyond are no samples: their squares would not fit."""
 
 
+@njit(**FIXED, forceinline=True)
+def _accepted(target: Any, source: Any) -> Any:
+    """Copy samples; silence for what is none. How many that were."""
+    bad = 0
+    for i in range(len(source)):
+        x = source[i]
+        good = abs(x) <= float32(LARGEST)
+        target[i] = x if good else float32(0.0)
+        bad += 0 if good else 1
+    return bad
+
+
 # ---- the stream --------------------------------------------------------------------------------------------------------
 @njit(**FIXED)
 def _leaked(setup: Any, memory: Any, other: Any, place: Any, height: Any) -> Any:
@@ -318,15 +330,7 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
         while begin < len(samples):
             carry = counts[1]
             fits = min(BLOCK_BITS * per_bit - carry, len(samples) - begin)
-            target = memory.raw[history * per_bit + carry : history * per_bit + carry + fits]
-            source = samples[begin : begin + fits]
-            bad = 0
-            for i in range(fits):
-                x = source[i]
-                good = abs(x) <= float32(LARGEST)
-                target[i] = x if good else float32(0.0)
-                bad += 0 if good else 1
-            counts[2] += bad
+            counts[2] += _accepted(memory.raw[history * per_bit + carry :], samples[begin : begin + fits])
             begin += fits
             carry += fits
             bits = carry // per_bit
@@ -346,8 +350,9 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
     @njit(**CACHED)
     def search_rows(
         setup: Any, memory: Any, rows: Any, quiet: Any, facts: Any, numbers: Any, data: Any, symbols: Any
-    ) -> None:
-        """Each row is a stream of its own. ``quiet``: samples after each. Results by row, see ``_taken``."""
+    ) -> Any:
+        """Each row is a stream of its own. ``quiet``: samples after each. Results by row, see ``_taken``; how many were no samples."""
+        bad = 0
         for row in range(len(rows)):
             if others >= 0:
                 _cleared(memory)
@@ -357,18 +362,23 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
                     begin = feed(setup, memory, samples, begin)
                     _taken(memory, row, facts, numbers, data, symbols)
                     memory.counts[3] = memory.counts[4] = 0
+            bad += memory.counts[2]
+        return bad
 
     @njit(**CACHED)
     def known_rows(
         setup: Any, memory: Any, rows: Any, starts: Any, carrier: Any, facts: Any, numbers: Any, data: Any, symbols: Any
-    ) -> None:
-        """Each row holds a packet that begins at ``starts``; the rest is found from its preamble. No blanker, no search."""
+    ) -> Any:
+        """Each row holds a packet that begins at ``starts``; the rest is found from its preamble. No blanker, no search.
+
+        Gives how many were no samples.
+        """
+        bad = 0
         per_bit, size, parts = setup.samples_per_bit, len(setup.symbols), memory.work
         for row in range(len(rows) if others >= 0 else 0):
             memory.counts[3] = memory.counts[4] = 0
             memory.ints[carrier, :] = 0
-            samples = memory.raw[: rows.shape[1]]
-            copied(samples, rows[row])
+            bad += _accepted(memory.raw, rows[row])
             parts[:2, : len(setup.parts)] = 0.0
             part = 0
             for bit in range(size):
@@ -384,6 +394,7 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
             start_packet(setup, memory, carrier, 0, starts[row] + 0.5 * size * per_bit, omega)
             received(setup, memory, carrier, 0, rows.shape[1])
             _taken(memory, row, facts, numbers, data, symbols)
+        return bad
 
     @njit(**CACHED)
     def matched_bits(samples: Any, begin: Any, count: Any, waves: Any, out: Any) -> None:
