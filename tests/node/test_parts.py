@@ -391,7 +391,7 @@ def test_devices_that_hear_one_broadcast_do_not_switch_at_the_same_time() -> Non
         meter = make_meter("load", f"{number:08d}", seed=5, start=START)
         client = Client(meter, port="pl")
         client.port.broadcast = True
-        client.run("EP02", b"\1\0")
+        assert client.write("BT07", (2050).to_bytes(2, "little") + b"\x09\1\0") == 0
         moments |= {order.due for order in part(meter, Orders).waiting.values()}
         later(client, BROADCAST_WINDOW_S + 1)
         assert meter.relays.control[0] is False

@@ -11,9 +11,11 @@ table server as at every other door, and the answer goes back sealed. All else (
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from osgp.app.device import DeviceSecurity
 from osgp.app.events import KeyChanged, KeyUsage, SetCommitted, StorageFailed
@@ -30,10 +32,12 @@ from osgp.lon.npdu import PduType
 from osgp.lon.packet import Packet
 from osgp.lon.transport import Options
 from osgp.node.atm import Agent
+from osgp.node.firmware_banks import FirmwareBanks
 from osgp.node.link_register import UNHEARD, Heard, Links, heard_in
 from osgp.node.meter import Meter
 from osgp.node.osgp_alerts import CLASSES, MAX_LEGS, Alerts
 from osgp.node.osgp_guard import GuardedManagement
+from osgp.node.osgp_parts import find
 from osgp.node.osgp_status import refresh
 from osgp.node.osgp_tables import ALERT_ROUTE, HEARD_ANSWERS, LINK_REGISTER, HereState
 from osgp.node.rights import POWER_LINE
@@ -80,6 +84,7 @@ class OsgpNode:
     ``security`` makes its security machine out of its memory, now and after every outage. ``memory`` keeps what is the node's own:
     groups, the way of alerts. ``heard`` tells how the frame at work was received; without it everything is heard well. ``legacy``:
     the broken suite, if this device is to speak it. ``last_gasp``: it can still send one frame when its supply fails.
+    ``image_keys``, ``hardware_id``: what firmware images are checked with; None instead of a key: it was invalidated.
 
     ``stack`` must be ``commissionable`` and managed by a ``GuardedManagement``. Raises ConfigError as ``DeviceSecurity``.
     """
@@ -95,6 +100,8 @@ class OsgpNode:
         heard: Callable[[], Heard] = lambda: UNHEARD,
         damaged: Callable[[], int] = lambda: 0,
         legacy: Suite | None = None,
+        image_keys: Mapping[int, Ed25519PublicKey | None] | None = None,
+        hardware_id: int = 0,
         last_gasp: bool = False,
         now: float = 0.0,
     ) -> None:
@@ -111,7 +118,10 @@ class OsgpNode:
         self.heard = heard
         self.legacy = legacy
         self.can_gasp = last_gasp
+        self.image_keys = dict(image_keys or {})
+        self.hardware_id = hardware_id
         self.port = Port("pl")
+        self._broadcast = Port("pl", broadcast=True)
         self.links = Links()
         configuration = stack.configuration
         self.agent = Agent(
@@ -171,6 +181,10 @@ class OsgpNode:
                 bits[place // 8] |= 1 << place % 8
         table.mfg_proc_used = bytes(bits)
         image.encode(table)
+        banks = find(meter, FirmwareBanks)
+        if banks is not None:
+            banks.install(lambda: self.security.kfw(), self.image_keys, self.hardware_id)
+            self.on_secured = banks.confirmed
         self._read_settings()
 
     def __repr__(self) -> str:
@@ -323,11 +337,7 @@ class OsgpNode:
             self._settle_place()
         true = self.utc_of(now)
         if verdict.ticket is None:
-            self.port.broadcast = True
-            try:
-                self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self.port)
-            finally:
-                self.port.broadcast = False
+            self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self._broadcast)
             return
         self.last_secured = now
         answer = self._denied(verdict.denied) if verdict.denied is not None else None
@@ -461,7 +471,7 @@ class OsgpNode:
     # ---- procedures ------------------------------------------------------------------------------------------------
     def _ep20(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
         """Change a key of the power line: by secured unicast alone."""
-        if port is not self.port or port.broadcast:
+        if port is not self.port:
             return _NOT_AUTHORISED, b""
         return _RESULTS.get(self.security.update_key(raw, self._now), _INVALID), b""
 

@@ -15,6 +15,7 @@ __all__ = [
     "ALERT_ROUTE",
     "BLOCK_HASHES",
     "CONTACTOR",
+    "FIRMWARE",
     "GENERATION",
     "HEARD_ANSWERS",
     "LINK_REGISTER",
@@ -22,6 +23,7 @@ __all__ = [
     "RECEIVED_BLOCKS",
     "BlockHashes",
     "ContactorState",
+    "FirmwareState",
     "GenerationState",
     "HeardAnswer",
     "HeardAnswers",
@@ -39,6 +41,7 @@ BLOCK_HASHES = USER + 20
 CONTACTOR = USER + 21
 PREPAY = USER + 22
 GENERATION = USER + 23
+FIRMWARE = USER + 24
 
 
 class _User(Struct, floor="node", source="spec/osgp-application.md 3.9, 3.10; project choice", status="project choice"):
@@ -160,3 +163,19 @@ class GenerationState(_User):
     level: int = f.u8(default=100, unit="%", doc="of the rated power that it may give now")
     ends: LTime = f.ltime(doc="UTC at which the order ends by itself; zero: it does not")
     seconds: int = f.u32(default=0, unit="s", doc="curtailed so far, in all")
+
+
+class FirmwareState(_User):
+    """UT24: what runs, and how far the next image has come."""
+
+    version: int = f.u32(default=0, doc="of the image that runs, as in its trailer")
+    floor: int = f.u32(default=0, doc="lowest version that is taken")
+    state: int = f.u8(
+        default=0, values={0: "idle", 1: "loading", 2: "waiting for its moment", 3: "on trial"}, doc="state"
+    )
+    missing: int = f.u16(default=0, doc="blocks that have not come")
+    moment: LTime = f.ltime(doc="UTC of the switch, or at which the trial ends; zero: neither")
+    result: int = f.u8(default=0, doc="of the last check, as EP10 answered it")
+    sha256: bytes = f.binary(
+        8, default=bytes(8), doc="first bytes of the hash of the image that runs; zero: from the factory"
+    )

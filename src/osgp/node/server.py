@@ -208,7 +208,9 @@ class TableServer:
         return ResponseCode.OK
 
     def post(self, number: int, psn: int, result: int, data: bytes, port: Port) -> None:
-        """Put the answer of a procedure where its port looks for it."""
+        """Put the answer of a procedure where its port looks for it. Nobody looks for that of a broadcast."""
+        if port.broadcast:
+            return
         answer = BT07.Proc(number).to_bytes(2, "little") + bytes([psn, result]) + data[: self._response_limit()]
         self.image.put(self.responding(port), answer.ljust(4 + self._response_limit(), b"\0"))
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from osgp.node.disconnect import Contactor
 from osgp.node.energy import EnergySource, Instant, NoEnergy, PhaseInstant
+from osgp.node.firmware_banks import FirmwareBanks
 from osgp.node.inverter import Inverter
 from osgp.node.load_control import LoadControl
 from osgp.node.mbus_devices import MbusChild
@@ -51,12 +52,12 @@ class Kind:
     hardware_id: int
 
 
-_METER = (Contactor, Orders, LoadControl, PowerLimit, Prepay, Tamper)
+_METER = (Contactor, Orders, LoadControl, PowerLimit, Prepay, Tamper, FirmwareBanks)
 KINDS = {
     "1ph": Kind("1ph", "1ph", _METER, 0x0101),
     "3ph": Kind("3ph", "3ph", _METER, 0x0103),
-    "load": Kind("load", "load", (Orders, LoadControl, Tamper), 0x0201),
-    "inverter": Kind("inverter", "inverter", (Contactor, Orders, Inverter, Tamper), 0x0301),
+    "load": Kind("load", "load", (Orders, LoadControl, Tamper, FirmwareBanks), 0x0201),
+    "inverter": Kind("inverter", "inverter", (Contactor, Orders, Inverter, Tamper, FirmwareBanks), 0x0301),
     "gateway": Kind("gateway", "mbus", _METER, 0x0401),
 }
 """What a street is made of: meters of one and three phases, load-control modules, inverter meters, gateways with M-Bus children."""

@@ -16,6 +16,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from osgp.app.device import DevicePolicy, DeviceSecurity
 from osgp.app.memory import RamMemory
 from osgp.app.profile import OsgpProfile
@@ -34,7 +36,7 @@ from osgp.sim.reading import reading
 from osgp.sim.wire import Port, Wire
 from osgp.wire.errors import ConfigError
 
-__all__ = ["PowerLineDevice", "lab_umk", "node_id_of", "serial_of"]
+__all__ = ["LAB_IMAGE_KEY_ID", "PowerLineDevice", "lab_image_key", "lab_umk", "node_id_of", "serial_of"]
 
 _STATE_FORM = 1
 _RECEIVE_TIMER = 15
@@ -44,6 +46,14 @@ _RECEIVE_TIMER = 15
 def lab_umk(seed: int, unique_node_id: bytes) -> Key:
     """The UMK of a simulated device. Anybody can compute it: laboratory only."""
     return Key(hashlib.sha256(b"osgp simulated device %d UMK " % seed + unique_node_id).digest()[:16])
+
+
+LAB_IMAGE_KEY_ID = 1
+
+
+def lab_image_key() -> Ed25519PrivateKey:
+    """The key that signs firmware images for simulated devices. Anybody can compute it: laboratory only."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"osgp simulated firmware").digest())
 
 
 def node_id_of(seed: int, index: int) -> bytes:
@@ -123,6 +133,8 @@ class PowerLineDevice:
             heard=self._heard,
             damaged=self._damaged,
             legacy=legacy(self.memory) if legacy is not None else None,
+            image_keys={LAB_IMAGE_KEY_ID: lab_image_key().public_key()},
+            hardware_id=self.kind.hardware_id,
             last_gasp=last_gasp,
             now=now,
         )
