@@ -261,6 +261,53 @@ def test_unions_take_the_first_true_case() -> None:
         Either(kind=3, content=Small(x=1)).encode()
 
 
+def test_the_declared_case_of_a_union_is_read_from_json_though_another_has_its_names() -> None:
+    class Word(Struct):
+        x: int = f.u16()
+        y: int = f.u16(optional=True)
+
+    class Octet(Struct):
+        x: int = f.u8()
+
+    class Either(Struct):
+        kind: int = f.u8()
+        content: Word | Octet | None = f.union([Case(kind == 1, Word), Case(kind == 2, Octet)])
+
+    for raw in (b"\x01\x05\x00\x06\x00", b"\x02\x05", b"\x03"):
+        value = Either.decode(raw)
+        again = Either.from_json(value.to_json())
+        assert again == value
+        assert again.encode() == raw
+    assert type(Either.from_json({"KIND": 2, "CONTENT": {"X": 5}}).content) is Octet
+    assert type(Either.from_json({"CONTENT": {"X": 5}}).content) is Word, "nothing decides: the first that has the name"
+    with pytest.raises(BadValue, match="no such field"):
+        Either.from_json({"KIND": 2, "CONTENT": {"X": 5, "Y": 6}})
+
+
+def test_entries_and_fields_around_a_union_decide_its_case_in_json_too() -> None:
+    class Word(Struct):
+        x: int = f.u16()
+
+    class Octet(Struct):
+        x: int = f.u8()
+
+    class Entry(Struct):
+        content: Word | Octet | None = f.union(
+            [Case(INDEX == 1, Octet), Case(outer.mask == 7, Word), Case(env.odd == 0, Octet)]
+        )
+
+    class Outer(Struct):
+        mask: int = f.u8()
+        entries: list[Entry] = f.record(Entry, count=2)
+
+    value = Outer.decode(b"\x07\x01\x00\x02")
+    again = Outer.from_json(value.to_json())
+    assert again == value
+    assert [type(entry.content) for entry in again.entries] == [Word, Octet]
+    unknown = Outer.from_json({"MASK": 8, "ENTRIES": [{"CONTENT": {"X": 1}}]})
+    assert type(unknown.entries[0].content) is Octet, "the outside decides: the first that has the name"
+
+
 def test_indexes_names_from_outside_and_logic() -> None:
     class Inner(Struct):
         values: list[int] = f.u8(count=INDEX + 1)

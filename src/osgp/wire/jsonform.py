@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from osgp.wire.context import EMPTY
 from osgp.wire.errors import BadValue
-from osgp.wire.fields import Spec
-from osgp.wire.nodes import Items
+from osgp.wire.expr import INDEX_ROOT, OUTER_ROOT, Ref, references
+from osgp.wire.fields import Field, Spec
+from osgp.wire.nodes import Items, Run
 from osgp.wire.struct import Struct
 
 __all__ = ["from_json", "to_json", "value_from_json", "value_to_json"]
@@ -40,7 +42,15 @@ def value_to_json(spec: Spec, value: Any) -> Any:
 
 
 def from_json(struct: type[S], value: Any) -> S:
-    """An instance from the dictionary of ``to_json``. Raises BadValue naming the field."""
+    """An instance from the dictionary of ``to_json``. Raises BadValue naming the field.
+
+    The case of a union is the declared one, where the fields that decide it are given here; where other tables or the outside
+    decide, the first that has the names of the value (project choice: JSON says no case).
+    """
+    return _from_json(struct, value, Run(EMPTY))
+
+
+def _from_json(struct: type[S], value: Any, run: Run) -> S:
     if not isinstance(value, dict):
         raise BadValue(f"{type(value).__name__} instead of an object", struct=struct.__name__, floor=struct.about.floor)
     names = {spec.orig.upper(): name for name, spec in struct.specs.items()}
@@ -73,10 +83,12 @@ def from_json(struct: type[S], value: Any) -> S:
                 f"not hexadecimal: {part!r:.40}", floor=struct.about.floor, struct=struct.__name__, field=key
             ) from error
     instance = struct.__new__(struct)
+    run.stack.append((struct, instance))
     for name, spec in struct.specs.items():
-        setattr(instance, name, _read(struct, spec, given[name]) if name in given else None)
+        setattr(instance, name, _read(struct, spec, given[name], run) if name in given else None)
         if spec.orig.upper() in gaps:
             setattr(instance, name, Items(getattr(instance, name) or [], gaps[spec.orig.upper()]))
+    run.stack.pop()
     instance._rest = rest
     return instance
 
@@ -89,24 +101,28 @@ def value_from_json(spec: Spec, value: Any, *, many: bool) -> Any:
         return [value_from_json(spec, item, many=False) for item in value]
     if isinstance(value, (Struct, bytes)) or (isinstance(value, tuple) and hasattr(value, "_fields")):
         return value
-    return _read_one(Struct, spec, value)
+    return _read_one(Struct, spec, value, Run(EMPTY))
 
 
-def _read(struct: type[Struct], spec: Spec, value: Any) -> Any:
-    if spec.count is not None:
-        if not isinstance(value, list):
-            raise BadValue("a list is needed", floor=struct.about.floor, struct=struct.__name__, field=spec.name)
-        return [_read_one(struct, spec, item) for item in value]
-    return _read_one(struct, spec, value)
+def _read(struct: type[Struct], spec: Spec, value: Any, run: Run) -> Any:
+    if spec.count is None:
+        return _read_one(struct, spec, value, run)
+    if not isinstance(value, list):
+        raise BadValue("a list is needed", floor=struct.about.floor, struct=struct.__name__, field=spec.name)
+    outside, items = run.index, []
+    for run.index, item in enumerate(value):
+        items.append(_read_one(struct, spec, item, run))
+    run.index = outside
+    return items
 
 
-def _read_one(struct: type[Struct], spec: Spec, value: Any) -> Any:
+def _read_one(struct: type[Struct], spec: Spec, value: Any, run: Run) -> Any:
     try:
         if spec.kind is not None:
             return spec.kind.from_json(value)
         if spec.struct is not None:
-            return from_json(spec.struct, value)
-        return from_json(_case(spec, value), value)
+            return _from_json(spec.struct, value, run)
+        return _from_json(_case(spec, value, run), value, run)
     except BadValue:
         raise
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -115,11 +131,34 @@ def _read_one(struct: type[Struct], spec: Spec, value: Any) -> Any:
         ) from error
 
 
-def _case(spec: Spec, value: Any) -> type[Struct]:
-    """The first case of a union that knows all names of the value."""
+def _case(spec: Spec, value: Any, run: Run) -> type[Struct]:
+    """The declared case of a union, if what decides it is known; else the first that knows all names of the value."""
+    struct: type[Struct]
+    for case in spec.cases:
+        if not all(_known(ref, run) for ref in references(case.when)):
+            break
+        if run.number(case.when):
+            struct = case.struct
+            return struct
     names = {key.upper() for key in value if not key.startswith("_")}
     for case in spec.cases:
-        struct: type[Struct] = case.struct
+        struct = case.struct
         if names <= {field.orig.upper() for field in struct.specs.values()}:
             return struct
     raise BadValue("no case of the union has these fields", field=spec.name)
+
+
+def _known(ref: Ref, run: Run) -> bool:
+    """Whether what a reference asks for was given; a field that was left out is one that its caller may have forgotten."""
+    root, path = ref._root, ref._path
+    if root is INDEX_ROOT:
+        return run.index is not None
+    if root is OUTER_ROOT:
+        return any(getattr(instance, path[0], None) is not None for _, instance in run.stack)
+    if not isinstance(root, Field):
+        return False
+    name = root._spec.name
+    return any(
+        struct.declared.get(name) is root and getattr(instance, name, None) is not None
+        for struct, instance in run.stack
+    )
