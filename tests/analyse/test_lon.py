@@ -18,7 +18,9 @@ from osgp.analyse.lon_text import apdu_text, batch_lines, frame_text
 from osgp.analyse.lonbatch import read_columns
 from osgp.lon.address import Broadcast, Group, SubnetNode, UniqueNodeId
 from osgp.lon.apdu import Apdu
+from osgp.lon.authpdu import AuthPdu
 from osgp.lon.cnip import data_packet
+from osgp.lon.commands import COMMANDS
 from osgp.lon.configuration import domain_entry
 from osgp.lon.crc import has_crc, with_crc
 from osgp.lon.entries import AddressEntry
@@ -117,11 +119,49 @@ def test_a_crc_is_found_asked_for_or_left_alone() -> None:
     assert dissect_frame(with_crc(REQUEST), crc=False).apdu[-2:] == with_crc(REQUEST)[-2:]
     damaged = with_crc(REQUEST)[:-1] + b"\0"
     assert dissect_frame(damaged).crc is None
+    assert "2 bytes too many (lon: Lpdu at byte 9); likely a CRC that does not fit" in dissect_frame(damaged).error
     found = dissect_frame(damaged, crc=True)
     assert found.crc is False
     assert "DE00 where DEB6 belongs" in found.error
     assert "damaged on the line" in found.error
     assert found.fields()["apdu"]["name"] == "query status"
+
+
+AUTHENTICATION = Npdu(
+    control=NetworkControl(domain_length=1, address_format=0, pdu_type=PduType.AUTHPDU),
+    source_subnet=1,
+    source_node=NodeByte(node=10, selector=1),
+    destination_subnet=1,
+    domain=b"I",
+    pdu=AuthPdu(value=bytes(8)).encode(),
+)
+ACKNOWLEDGED = bytes.fromhex("0009018a01944921")
+CARRIED = chain_message([Hop(1, 30)], SubnetNode(1, 50), b"\x51")
+
+
+@pytest.mark.parametrize(
+    "frame", [REQUEST, session(b"\x6c\x00"), session(CARRIED), ACKNOWLEDGED, b"\0" + AUTHENTICATION.encode()]
+)
+def test_two_bytes_too_many_are_taken_for_a_crc_that_does_not_fit(frame: bytes) -> None:
+    assert dissect_frame(frame).ok
+    assert dissect_frame(with_crc(frame)).ok
+    stray = frame + bytes(2)
+    found = dissect_frame(stray)
+    assert not found.ok
+    assert f"at byte {len(frame)}); likely a CRC" in found.error
+    assert dissect_frame(frame + bytes(3)).ok
+    assert dissect_frame(with_crc(stray)).ok, "its own CRC is right"
+    assert dissect_frame(stray, crc=False).ok, "somebody knows that there is none"
+    for crc in (None, False, True):
+        told = [each.tree().to_json() for each in dissect_cnip(data_packet(stray), crc=crc)]
+        assert [json.loads(text) for text in cnip_json(data_packet(stray), crc)] == told
+        assert ("error" in told[0]) == (crc is not False)
+
+
+def test_commands_whose_bytes_may_be_followed_by_others_and_open_messages_keep_theirs() -> None:
+    for apdu in (b"\x59\0\0", b"\x01\0\0", b"\x80\1\0\0", b"\x51"):
+        assert dissect_frame(session(apdu)).ok
+        assert dissect_frame(session(apdu + b"\0\0", response=True)).ok
 
 
 @pytest.mark.parametrize("vector", vectors("lpdu", "lpdu_with_crc", "malformed"))
@@ -154,6 +194,22 @@ def test_a_response_is_read_by_its_request() -> None:
     assert told["answers"] == "query status"
     assert told["node_state"]["STATE"] == 4
     assert node(bare.tree(b"\x51"), "StatusResponse").offset == 8
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9, 14])
+@pytest.mark.parametrize("code", sorted({code for code, _ in COMMANDS}))
+def test_a_response_cut_short_is_told_as_its_tree_says(code: int, size: int) -> None:
+    request = bytes((code, 1, *range(20)))
+    response = bytes(((code & 0x0F if code < 0x60 else code & 0x1F) | (0x30 if code < 0x60 else 0x20), *range(20)))
+    for apdu in (response[:size], bytes(size)):
+        found = dissect_frame(session(apdu, response=True), crc=False)
+        assert json.loads(found.tree_json(request)) == found.tree(request).to_json()
+
+
+def test_places_in_the_error_of_a_response_count_from_the_start_of_the_frame() -> None:
+    found = dissect_frame(session(b"\x31\x00", response=True), crc=False)
+    assert "at byte 9)" in node(found.tree(b"\x51"), "StatusResponse").error
+    assert "at byte 9)" in found.tree_json(b"\x51")
 
 
 def test_the_request_of_a_chain_is_its_targets() -> None:

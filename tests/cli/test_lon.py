@@ -491,6 +491,7 @@ def test_decode_gives_rows_of_the_known_contract(capsys: pytest.CaptureFixture[s
     ("arguments", "code", "says"),
     [
         ((REQUEST + "deb7", "--crc", "yes"), 1, "DEB7 where DEB6 belongs"),
+        ((REQUEST + "deb7",), 1, "likely a CRC that does not fit"),
         ((REQUEST[:12],), 1, "Npdu.domain at byte 6"),
         ((REQUEST[:-1],), 2, "no whole bytes"),
         (("nosuchfile",), 2, "nor a file"),

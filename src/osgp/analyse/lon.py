@@ -51,6 +51,11 @@ _FULL = {
     Spdu: (SpduType.REQUEST, SpduType.RESPONSE, SpduType.REM_MSG),
 }
 """Types that carry a message."""
+_SILENT: dict[type[Struct], tuple[int, ...]] = {
+    Tpdu: (TpduType.ACK, TpduType.REMINDER),
+    Spdu: (SpduType.REMINDER,),
+}
+"""Types that carry none."""
 CUT = "cut short, or bytes of something else"
 
 
@@ -58,6 +63,8 @@ Layer = tuple[str, type[Struct], Context, int, int]
 """The field of the layer before that holds it, its layout, where it begins and ends."""
 CARRIERS = (PROXY, ROUTER_ESCAPE)
 _CHILDREN = ',"children":['
+_ERROR = '"error":"'
+"""Stands in a tree's text only where there is an error: quotes inside texts are escaped."""
 dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -135,12 +142,10 @@ class Dissection:
             return dumps(self.tree(request).to_json())
         text, carrier, raw = "", "", self.raw
         for name, struct, context, start, end in reversed(layers):
-            if self.error and not carrier:  # what is damaged is the innermost layer
+            grafts = {carrier: text} if carrier else None
+            text = layout_of(struct, context).explain_json(raw[start:end], start, grafts)
+            if not carrier and _ERROR in text:  # what is damaged is the innermost layer
                 text = damaged_json(struct, context, raw[start:end], start)
-            else:
-                text = layout_of(struct, context).explain_json(
-                    raw[start:end], start, {carrier: text} if carrier else None
-                )
             carrier = name
         return with_error(text, self.error) if self.error else text
 
@@ -310,6 +315,8 @@ def _lpdu(found: Dissection, start: int, end: int, crc: bool | None) -> None:
         return
     found.npdu = npdu
     masked = _pdu(found, PduType(npdu.control.pdu_type), npdu.control.version, inner - len(npdu.pdu), inner)
+    if crc is None and not checked and not found.error and two_are_left(found.pdu, found.apdu):
+        found.error = f"2 bytes too many (lon: Lpdu at byte {inner - CRC_SIZE}); likely a CRC that does not fit"
     if masked and checked:  # the old CRC would tell something about what was masked
         good = with_crc(found.raw[end - len(frame) : inner])[-CRC_SIZE:]
         found.raw = found.raw[:inner] + (good if found.crc else bytes((MASK,)) * CRC_SIZE) + found.raw[end:]
@@ -354,6 +361,25 @@ def _hide(found: Dissection, start: int, shown: bytes, end: int) -> bool:
         return False
     found.raw = found.raw[:start] + shown + found.raw[end:]
     return True
+
+
+def two_are_left(pdu: Tpdu | Spdu | AuthPdu | None, apdu: bytes) -> bool:
+    """Whether two bytes follow all that a frame declares, as those of a damaged CRC do; a response's layout is not known here.
+
+    ``pdu``: None for an APDU without one. A project choice: such a frame is taken for damaged where nobody says that it has no CRC.
+    """
+    if isinstance(pdu, AuthPdu):
+        return len(pdu._rest) == CRC_SIZE
+    if pdu is not None and pdu.header.type in _SILENT[type(pdu)]:
+        return len(apdu) == CRC_SIZE
+    target = target_apdu(apdu)
+    if not target or not is_command(target[0]) or (isinstance(pdu, Spdu) and pdu.header.type == SpduType.RESPONSE):
+        return False
+    known = command(target[0], target[1:])
+    try:
+        return not known.padded and len(known.request.decode(target)._rest) == CRC_SIZE
+    except DecodeError:
+        return False
 
 
 def apdu_error(apdu: bytes, start: int, response: bool) -> str:

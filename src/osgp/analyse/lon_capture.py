@@ -31,6 +31,7 @@ from osgp.analyse.lon import (
     dumps,
     layout_for,
     told_at,
+    two_are_left,
     with_error,
 )
 from osgp.lon.apdu import NvHeader, NvMessage
@@ -268,9 +269,10 @@ def _sound(datagram: bytes, crc: bool | None) -> str | None:
             return None
         if kind == _APDU:
             text, error = _message(pdu, end, False)
+            value, apdu = None, pdu
         else:
             form = _FORMS[kind][control >> 6]
-            value = form.decode(pdu)
+            value, apdu = form.decode(pdu), b""
             if kind != _AUTHPDU:
                 apdu, type_ = value.apdu, value.header.type
                 if bool(apdu) == (type_ in _SILENT[kind]):
@@ -285,6 +287,8 @@ def _sound(datagram: bytes, crc: bool | None) -> str | None:
         (hidden,) = secret.args
         lpdu = lpdu[: len(lpdu) - len(hidden)] + hidden
         return _sound(datagram[:HEADER_SIZE] + (with_crc(lpdu) if checked else lpdu), crc)
+    if crc is None and not checked and not error and two_are_left(value, apdu):
+        return None
     text = shape(datagram, _NPDU.explain_json(npdu_raw, _NPDU_AT, {"pdu": text}))
     return with_error(text, error) if error else text
 

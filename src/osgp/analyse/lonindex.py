@@ -1,7 +1,8 @@
 """Where the frames of a capture lie, in compiled code: walks the records of pcap and the blocks of pcapng.
 
 The third part of ``lonkernels``, under the same rules. What it does not understand at once (a section, an interface, damage) it leaves
-to the readers of ``osgp.ports.pcap``, which say the same and raise the errors.
+to the readers of ``osgp.ports.pcap``, which say the same, raise the errors and name the sources of both forms (drafts of the IETF).
+The walk is a project choice.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Import this module only at need: it imports Numba and compiles, or loads what an earlier process compiled and left in Numba's cache.
 What it must give is said by ``lonplain``. Offsets, masks and codes come from the declarations, partly through ``lontables``. They are
-bound in a function around each kernel, because Numba's cache then knows them: a changed declaration never meets old code.
+bound in a function around each kernel, because Numba's cache then knows them: a changed declaration never meets old code. Layouts are
+those of ``osgp.lon`` (ISO/IEC 14908-1 and 14908-4); which columns there are and how a kernel finds them is a project choice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Captured frames down to the UDP payload in compiled code: the first half of ``lonkernels``, under the same rules.
 
-What it must give is said by ``osgp.ports.datagram.datagram_in``.
+What it must give is said by ``osgp.ports.datagram.datagram_in``, which names the sources of Ethernet, IP and UDP. A project choice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A capture into columns without a kernel, packet by packet through the declared structures.
 
 What ``lonkernels`` must give as well: it is tested against this module. Used in its place where Numba is not installed.
+Layouts from ``osgp.lon`` (ISO/IEC 14908-1 and 14908-4); the columns are a project choice.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Scripts:
 
     def __init__(self) -> None:
         self.steps, self.words, self.meanings = _Growing(np.int64, _STEP), _Growing(np.uint8), _Growing(np.int64)
-        self.scripts = _Growing(np.int64, 4)
+        self.scripts = _Growing(np.int64, 6)
         self.known: dict[tuple[Form, str], int] = {}
         self.kept: dict[str, int] = {}
         self.tables: dict[tuple[str, ...], int] = {}
@@ -239,7 +239,8 @@ class Scripts:
         located = self.steps.add([self._row(step) for step in (*script.locate, done)])
         written = self.steps.add([self._row(step) for step in script.write])
         carrier = script.carrier[0] if script.carrier else Place()
-        return self.scripts.add([(located, written, _register(carrier), carrier.shift)])
+        end = (-1, 0) if script.end == Place("n") else (_register(script.end), script.end.shift)
+        return self.scripts.add([(located, written, _register(carrier), carrier.shift, *end)])
 
     def _row(self, step: Step) -> list[int]:
         numbers = list(step.numbers)

@@ -2,6 +2,7 @@
 
 A header whose fields depend on its own bits has one layout for each value of these bits. The declared structure is asked for each
 of them (``Layout.explain``), so that a kernel finds every place by one look into a table, and every field stays declared once.
+Layouts from ``osgp.lon`` (ISO/IEC 14908-1; LON/IP as its module says); the form of the tables is a project choice.
 """
 
 from __future__ import annotations

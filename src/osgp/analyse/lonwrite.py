@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 
-from osgp.analyse.lonkernels import CRC_MUST, CRC_NONE, crc_fits
+from osgp.analyse.lonkernels import CRC_AUTO, CRC_MUST, CRC_NONE, crc_fits
 from osgp.analyse.lontables import field, offset_of
 from osgp.lon import cnip
 from osgp.lon.crc import CRC_SIZE, RESIDUE
@@ -201,7 +201,7 @@ _located, _run = _runs()
 
 def _write_frames() -> Callable[..., Any]:
     all_done, full, learn = ALL, FULL, LEARN
-    crc_none, crc_must, crc_size, residue = CRC_NONE, CRC_MUST, CRC_SIZE, RESIDUE
+    crc_none, crc_must, crc_auto, crc_size, residue = CRC_NONE, CRC_MUST, CRC_AUTO, CRC_SIZE, RESIDUE
     registers, layers = REGISTERS, LAYERS
     header_size, at_length = cnip.HEADER_SIZE, offset_of(cnip.CnIpHeader, "length")
     at_first, at_last = offset_of(cnip.CnIpHeader, "version"), offset_of(cnip.CnIpHeader, "vendor")
@@ -355,6 +355,14 @@ def _write_frames() -> Callable[..., Any]:
                     continue
                 begins[known] = scripts[script, 1]
                 known += 1
+            if (
+                mode == crc_auto
+                and not checked
+                and scripts[script, 4] >= 0
+                and inner - places[known - 1, scripts[script, 4]] - scripts[script, 5] == crc_size
+            ):  # two bytes too many: a CRC that does not fit?
+                row += 1
+                continue
             written = _run(data, steps, words, meanings, begins, places, known, out, at)
             if written < 0:
                 return row, full, at, 0, 0, 0, 0

@@ -69,11 +69,13 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Script:
-    """``locate``: to be done first, all of it; ``write``: the text. ``carrier``: bounds of the field that carries the next layer."""
+    """``locate``: to be done first, all of it; ``write``: the text. ``carrier``: bounds of the field that carries the next layer.
+    ``end``: behind all that is declared."""
 
     locate: list[Step] = field(default_factory=list)
     write: list[Step] = field(default_factory=list)
     carrier: tuple[Place, Place] | None = None
+    end: Place = _END
 
 
 def variable_number(place: Place) -> int:
@@ -117,7 +119,7 @@ class _Writer:
         self.node(self.struct.__name__, "record", _START, _END)
         self.words(_meta(source=about.source, status=about.status))
         children = self.record(plan.root)
-        end = self.place(plan.end)
+        end = self.script.end = self.place(plan.end)
         if end != _END:
             if form.special.exact:
                 self.locate(Act.EXACT, end)
