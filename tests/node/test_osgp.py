@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from osgp.app.aes import device_keys
-from osgp.app.memory import StorageError
+from osgp.app.legacy import LegacyDevice, LegacyPeer
+from osgp.app.memory import RamMemory, StorageError
 from osgp.app.messages import (
     Alert,
     KeyUpdate,
@@ -24,6 +25,7 @@ from osgp.app.peer import Terms
 from osgp.app.suite import Address
 from osgp.app.token import write_with_token
 from osgp.app.verdict import Accepted, How, OutOfStep
+from osgp.crypto.keys import Key
 from osgp.lon.address import Broadcast, SubnetNode
 from osgp.lon.configuration import Configuration
 from osgp.lon.entries import NodeState
@@ -548,6 +550,57 @@ def test_a_link_probe_through_an_agent_fills_its_register_in_both_directions() -
     links = {(link.subnet, link.node): link for link in register.links}
     assert (links[1, 3].margin_in, links[1, 3].margin_out) == (25, 24)
     assert links[1, 1].margin_out == -128
+
+
+# ---- the broken suite -----------------------------------------------------------------------------------------------
+OMAK = Key(bytes.fromhex("0123456789ABCDEF01234567"))
+PLACE = Address(b"OSG", 1, 2)
+
+
+def old_fashioned(*, writes: bool = False) -> tuple[Line, LegacyPeer]:
+    def make(memory: RamMemory) -> LegacyDevice:
+        return LegacyDevice(OMAK, memory, PLACE, enabled=True, writes=writes)
+
+    line = Line("1ph", legacy=make)
+    peer = LegacyPeer(OMAK, RamMemory(), PLACE, concentrator_allows=True, device_allows=True, writes=writes)
+    return line, peer
+
+
+def test_a_device_of_mode_0_is_read_by_the_broken_suite_and_not_written() -> None:
+    line, peer = old_fashioned()
+    (device,) = line.devices
+    assert "legacy_enabled" in events(device)
+    answer = line.ask(SubnetNode(1, 2), peer.seal(encode_request(FullRead(3), checksum=False), line.wire.now))
+    assert answer is not None
+    verdict = peer.open(answer, line.wire.now)
+    assert isinstance(verdict, Accepted)
+    assert verdict.plaintext[:3] == bytes.fromhex("00000D")
+    device.meter.refresh(number_of("ET04"), device.meter.at)
+    assert device.meter.image.get(ET04, "security_mode") == 0
+    assert device.meter.image.get(ET04, "seq_nbr") == 1
+    assert device.meter.image.get(ET04, "node_id") == 2
+
+
+def test_commissioning_ends_mode_0_for_good() -> None:
+    line, peer = old_fashioned()
+    (device,) = line.devices
+    line.askers[0].commission()
+    assert device.node.mode == 2
+    assert line.ask(SubnetNode(1, 2), peer.seal(encode_request(FullRead(3), checksum=False), line.wire.now)) is None
+    assert device.node.refused["off"] >= 1
+    device.power_off(line.wire.now)
+    device.power_on(line.wire.now + 1)
+    assert device.node.mode == 2
+
+
+def test_many_bad_digests_shut_the_broken_suite_off_and_are_logged() -> None:
+    line, _ = old_fashioned()
+    (device,) = line.devices
+    for number in range(25):
+        line.ask(SubnetNode(1, 2), b"\0\x30\0\3" + number.to_bytes(4, "big") + bytes(8), wait=2.0)
+        line.wire.run(line.wire.now + 11)
+    assert "legacy_quarantined" in events(device)
+    assert device.node.refused["quarantine"] >= 1
 
 
 # ---- state ----------------------------------------------------------------------------------------------------------

@@ -18,9 +18,18 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from osgp.app.device import DeviceSecurity
-from osgp.app.events import KeyChanged, KeyUsage, SetCommitted, StorageFailed
+from osgp.app.events import (
+    KeyChanged,
+    KeyUsage,
+    LegacyEnabled,
+    Quarantined,
+    SecurityEvent,
+    SetCommitted,
+    StorageFailed,
+)
 from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import Alert
+from osgp.app.suite import Address
 from osgp.app.verdict import Accepted, Answered, Denied, How, Verdict
 from osgp.lon.address import SubnetNode, UniqueNodeId, subnet_node
 from osgp.lon.configuration import domain_entry
@@ -64,12 +73,24 @@ _DONE, _INVALID, _CONFLICT, _NOT_AUTHORISED, _FULL = 0, 2, 3, 5, 7
 _RESULTS = {"": _DONE, "bad-tag": _NOT_AUTHORISED, "storage": _CONFLICT}
 _GROUPS = "groups"
 _ROUTE = "alert-route"
+_MODE = "mode"
 _EVENTS_KEPT = 64
 _NEVER = float("-inf")
 
 
 class Suite(Protocol):
     """What the legacy suite shares with the other one (``osgp.app.legacy.LegacyDevice``)."""
+
+    @property
+    def address(self) -> Address:
+        """Where the device is while it speaks this suite."""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last request."""
+
+    def events(self) -> list[SecurityEvent]:
+        """What happened since the last call."""
 
     def receive(self, apdu: bytes, how: How, now: float) -> Verdict:
         """What to do with a message of code 00."""
@@ -133,7 +154,9 @@ class OsgpNode:
         )
         self.alerts = Alerts(stack, self._seal_alert, seed=meter.seed)
         self.groups: tuple[int, ...] = ()
-        self.mode = _AES
+        self.mode = _AES if legacy is None else _RC4
+        self.sequence = 0
+        """ET04.0: number of the last good secured request."""
         self.powered = True
         self.received = self.validated = 0
         self.refused: Counter[str] = Counter()
@@ -153,10 +176,14 @@ class OsgpNode:
         self._load()
         self.attach()
         self._settle_place()
+        self._told()
 
     def _load(self) -> None:
         groups = self.memory.load(_GROUPS) or b""
         self.groups = tuple(int.from_bytes(groups[n : n + 2], "little") for n in range(0, len(groups) - 1, 2))
+        mode = self.memory.load(_MODE)
+        if mode:
+            self.mode = mode[0] if self.legacy is not None else _AES
         route = self.memory.load(_ROUTE) or b""
         if len(route) > 8:
             self.alerts.route(route[8:], 0.0)
@@ -315,6 +342,8 @@ class OsgpNode:
         verdict = suite.receive(apdu, how, now)
         if isinstance(verdict, Accepted):
             self._accepted(suite, verdict, reply, now)
+            if suite is self.security and verdict.ticket is not None:
+                self.sequence = int.from_bytes(apdu[-12:-8], "big")
         elif isinstance(verdict, Answered):
             if reply is not None:
                 self.stack.respond(reply, verdict.apdu, now)
@@ -334,6 +363,7 @@ class OsgpNode:
     def _accepted(self, suite: Suite | DeviceSecurity, verdict: Accepted, reply: int | None, now: float) -> None:
         self.validated += 1
         if verdict.committed:
+            self._set_mode(_AES)
             self._settle_place()
         true = self.utc_of(now)
         if verdict.ticket is None:
@@ -374,8 +404,10 @@ class OsgpNode:
 
     # ---- the place in the network ----------------------------------------------------------------------------------
     def _settle_place(self) -> None:
-        """The node's address is that of the key set in force, and no other."""
+        """The node's address is that of the key set in force, and no other; in mode 0 that of the other suite."""
         configuration, address = self.stack.configuration, self.security.address
+        if address is None and self.legacy is not None and self.mode == _RC4:
+            address = self.legacy.address
         if address is None:
             configuration.domains[0] = DomainEntry()
             configuration.state = NodeState.UNCONFIGURED
@@ -442,8 +474,12 @@ class OsgpNode:
         if image.context.firmware is not None and image.get(ET04, "security_mode") is not None:
             wanted = image.get(ET04, "security_mode")
             if wanted == _AES or (wanted == _RC4 and self.legacy is not None):
-                self.mode = int(wanted)
+                self._set_mode(int(wanted))
         self._read_settings()
+
+    def _set_mode(self, mode: int) -> None:
+        if mode != self.mode and self._keep({_MODE: bytes((mode,))}):
+            self.mode = mode
 
     def _force_configuration(self) -> None:
         """ "Force Neuron config" (ET04.12 bit 1): no key set, no address; epoch and token counter stay."""
@@ -505,10 +541,13 @@ class OsgpNode:
     def _told(self) -> None:
         """Events of the security become entries of the log and alarms (BT03 bytes 8.1 and 8.2)."""
         meter = self.meter
-        for event in self.security.events():
+        told = self.security.events()
+        if self.legacy is not None:
+            told += self.legacy.events()
+        for event in told:
             match event:
                 case KeyUsage(which, _):
-                    meter.log("key_usage_80", 1 if which == "broadcast" else 0)
+                    meter.log("key_usage_80", {"unicast": 0, "broadcast": 1}.get(which, 2))
                     meter.alarm("mfg_status_4", "key_expiration_pending")
                 case KeyChanged(which, _):
                     meter.log("key_changed", 1 if which == "broadcast" else 2)
@@ -517,6 +556,11 @@ class OsgpNode:
                     meter.log("device_commissioned")
                 case StorageFailed(doing):
                     self._failed(doing)
+                case LegacyEnabled(writes):
+                    meter.log("legacy_enabled", int(writes))
+                case Quarantined(count):
+                    meter.log("legacy_quarantined", count)
+                    meter.alarm("mfg_status_1", "invalid_password")
                 case _:
                     pass
 
@@ -570,7 +614,7 @@ class OsgpNode:
     def to_json(self) -> dict[str, Any]:
         """What is the node's own; meter and memory are saved by whoever made them."""
         return {
-            "mode": self.mode,
+            "sequence": self.sequence,
             "psn": self.port.last_psn,
             "last_secured": None if self.last_secured == _NEVER else self.last_secured,
             "counts": [self.received, self.validated, self.alerts.sent, self.alerts.dropped],
@@ -583,7 +627,7 @@ class OsgpNode:
         self.attach()
         self.security = self._make_security()
         self._load()
-        self.mode, self.port.last_psn = saved["mode"], saved["psn"]
+        self.sequence, self.port.last_psn = saved["sequence"], saved["psn"]
         self.last_secured = _NEVER if saved["last_secured"] is None else saved["last_secured"]
         self.received, self.validated, self.alerts.sent, self.alerts.dropped = saved["counts"]
         self.refused = Counter(saved["refused"])

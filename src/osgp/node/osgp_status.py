@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from osgp.app.suite import Address
 from osgp.node.osgp_tables import HEARD_ANSWERS, LINK_REGISTER
 from osgp.tables.et.et04 import ET04
 from osgp.tables.et.et23 import ET23
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["refresh"]
 
-_MODE_AES = 2
 _LISTENING, _CONFIGURED, _OFFLINE = 2, 4, 12
 
 
@@ -43,11 +41,12 @@ def refresh(node: OsgpNode, number: int, now: float) -> None:
 def _et04(node: OsgpNode, now: float) -> None:
     image, security, configuration = node.meter.image, node.security, node.stack.configuration
     table: Any = image.decode(ET04)
-    address: Address | None = security.address
+    (place,) = configuration.memberships()[:1] or (None,)
+    table.seq_nbr = node.legacy.last_seq if node.legacy is not None and node.mode == 0 else node.sequence
     table.xcvr_id = configuration.unique_node_id
     table.program_id = configuration.program_id
-    table.subnet_id = address.subnet if address is not None else 0
-    table.node_id = address.node if address is not None else 0
+    table.subnet_id = place.subnet if place is not None else 0
+    table.node_id = place.node if place is not None else 0
     heard = node.management.heard.phase
     table.plc_flags = table.plc_flags.with_(explicit_msg_received=int(node.received > 0), neuron_phase=heard & 7)
     state = _CONFIGURED if configuration.configured else _LISTENING

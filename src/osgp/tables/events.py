@@ -137,6 +137,8 @@ EVENTS: dict[int, Event] = {
         _chosen(111, "code_bank_fallback", "fallen back to the safe image"),
         _chosen(112, "group_changed", "groups changed", "group"),
         _chosen(113, "clock_step_by_broadcast", "clock moved by broadcast", "seconds"),
+        _chosen(114, "legacy_enabled", "broken security suite switched on", "writes"),
+        _chosen(115, "legacy_quarantined", "too many bad digests: broken suite shut off", "bad digests"),
     )
 }
 
