@@ -24,8 +24,11 @@ from osgp.sim.load_weather import Weather
 from osgp.tables.bt.bt03 import BT03
 from osgp.tables.bt.bt74 import BT74
 from osgp.tables.et.et04 import ET04
+from osgp.tables.et.et09 import ET09
 from osgp.tables.et.et46 import ET46
 from osgp.tables.et.et54 import ET54
+from osgp.tables.et.et79 import ET79
+from osgp.tables.et.et81 import ET81
 from osgp.tables.et.et89 import ET89
 from osgp.tables.events import event_of
 from osgp.wire import LTime
@@ -519,6 +522,56 @@ def test_energy_that_flows_backwards_is_an_alarm_but_not_where_somebody_generate
     inverter, other = device("inverter", Steady(-500.0))
     later(other, 7200)
     assert "reverse_rotation" not in events(inverter)
+
+
+# ---- power quality and outages --------------------------------------------------------------------------------------
+class OnePhaseGone:
+    """Three phases, of which the second has a tenth of its voltage for a while."""
+
+    def __init__(self, begin: float, end: float) -> None:
+        self.begin, self.end = begin, end
+
+    def energy(self, start: float, end: float) -> tuple[int, ...]:
+        return (0,) * len(FLOWS)
+
+    def instant(self, at: float) -> Instant:
+        low = 23.0 if self.begin <= at < self.end else 230.0
+        return Instant((PhaseInstant(), PhaseInstant(voltage_v=low), PhaseInstant()))
+
+    def beyond(self, start: float, end: float, low_v: float, high_v: float) -> float | None:
+        first = max(start, self.begin)
+        return first if first < min(end, self.end) else None
+
+
+def test_a_phase_that_is_gone_for_its_time_is_told_once() -> None:
+    meter, client = device("3ph", OnePhaseGone(START + 1000, START + 1400))
+    later(client, 1005)
+    assert "phase_loss" not in events(meter)
+    later(client, 1000)
+    log = [key for key in _alternate(meter) if key == "phase_loss"]
+    assert log == ["phase_loss"]
+    status: Any = meter.image.decode(BT03)
+    assert status.mfg_status_0.phase_loss == 1
+
+
+def _alternate(meter: Meter) -> list[str]:
+    log: Any = meter.image.decode(ET79)
+    return [event_of(each.event.event_id).key for each in log.entries[: log.nbr_valid_entries]]
+
+
+def test_outages_stand_in_their_logs_newest_first() -> None:
+    meter, client = device("3ph")
+    for seconds in (30, 400):
+        later(client, 100)
+        meter.power_off(client.now)
+        client.now += seconds
+        meter.power_on(client.now)
+    table: Any = meter.image.decode(ET09)
+    assert [each.power_off_duration for each in table.outages[:3]] == [400, 30, 0]
+    assert table.short_outage_count == 1
+    log: Any = meter.image.decode(ET81)
+    assert log.nbr_valid_entries == 2
+    assert events(meter)[:4] == ["power_up", "power_down", "power_up", "power_down"]
 
 
 # ---- all kinds ------------------------------------------------------------------------------------------------------

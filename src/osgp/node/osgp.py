@@ -29,7 +29,7 @@ from osgp.app.events import (
 )
 from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import Alert
-from osgp.app.suite import Address
+from osgp.app.suite import Address, KeySet
 from osgp.app.verdict import Accepted, Answered, Denied, How, Verdict
 from osgp.lon.address import SubnetNode, UniqueNodeId, subnet_node
 from osgp.lon.configuration import domain_entry
@@ -403,6 +403,16 @@ class OsgpNode:
         return message, None if denied is None else self._denied(denied)
 
     # ---- the place in the network ----------------------------------------------------------------------------------
+    def provision(self, key_set: KeySet) -> None:
+        """Put a key set into force as if committed: at the device itself, or in a simulation that begins with a commissioned street.
+
+        Raises as ``DeviceSecurity.install``.
+        """
+        self.security.install(key_set)
+        self._set_mode(_AES)
+        self._settle_place()
+        self._told()
+
     def _settle_place(self) -> None:
         """The node's address is that of the key set in force, and no other; in mode 0 that of the other suite."""
         configuration, address = self.stack.configuration, self.security.address

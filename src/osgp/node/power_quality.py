@@ -15,6 +15,7 @@ from osgp.node.ring_log import RingLog
 from osgp.tables.et.et04 import ET04
 from osgp.tables.et.et09 import ET09
 from osgp.tables.et.et36 import ET36
+from osgp.tables.et.et55 import ET55
 from osgp.tables.et.et81 import ET81
 from osgp.wire import LTime
 
@@ -26,6 +27,8 @@ __all__ = ["PowerQuality"]
 _POWER_FAILURE = 3
 _DAY = 86400
 _EVENTS = {"sag1": "voltage_sag", "sag2": "voltage_sag", "surge": "voltage_surge"}
+_LOSS = "phase_loss"
+"""A phase below ET04.PHASE_LOSS_PCT for ET55.PHASE_LOSS_SECONDS, where there are others: an event and an alarm, no counter in ET09."""
 _SLOW_S = 10
 
 
@@ -64,6 +67,8 @@ class PowerQuality:
         ):
             if percent is not None and percent < 100:
                 self.kinds[kind] = rated * (100 - percent), seconds
+        if self.meter.model.phases > 1:
+            self.kinds[_LOSS] = rated * image.get(ET04, "phase_loss_pct"), int(image.get(ET55, "phase_loss_seconds"))
         self.hold_s = int(table.pwr_up_hold_time or 0)
         self._low_hz, self._high_hz = table.min_freq, table.max_freq
 
@@ -118,6 +123,11 @@ class PowerQuality:
             return
         table: Any = meter.image.decode(ET09)
         for number, kind, millivolts, fresh in changed:
+            if kind == _LOSS:
+                if fresh:
+                    meter.log("phase_loss", number)
+                    meter.alarm("mfg_status_0", "phase_loss")
+                continue
             setattr(table, f"l{number}_{kind}_voltage", millivolts)
             if fresh:
                 setattr(table, f"l{number}_{kind}_time", LTime.of(utc_datetime(meter.shown)))

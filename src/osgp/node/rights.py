@@ -24,6 +24,7 @@ _MAK_ONLY_NAMED = frozenset(extended(n) for n in (1, 2, 5, 6, 7, 40, 67, 76, 77)
 """Tables without a layout that Table C.1 lets MAK write."""
 _MBK_PROCEDURES = frozenset(extended(n) for n in (16, 17, 39, 61))
 _RK_PROCEDURES = frozenset((10, extended(16)))
+_FIRMWARE = frozenset(extended(n) for n in (8, 9, 10))
 _PROCEDURE_INITIATE = 7
 _OPEN = frozenset((0, 1, extended(3)))
 """Read without any key (optical guide p. 18–19, 48)."""
@@ -77,6 +78,8 @@ def may_run(number: int, key: str, *, rk_sets_clock: bool = True) -> bool:
         return False
     if key == "RK":
         return rk_sets_clock and number in _RK_PROCEDURES
+    if key == "PK" and number in _FIRMWARE:
+        return False
     if key == "MBK":
         declared = find_procedure(number)
         listed = declared.mep if declared is not None else ()

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from osgp.app.device import DevicePolicy, DeviceSecurity
 from osgp.app.memory import RamMemory
 from osgp.app.profile import OsgpProfile
+from osgp.app.suite import KeySet
 from osgp.crypto.keys import Key
 from osgp.lon.configuration import Configuration
 from osgp.node.energy import EnergySource
@@ -173,6 +174,12 @@ class PowerLineDevice:
         self.wire, self.port = wire, wire.join(self.node, statistics=statistics, name=self.serial)
         self.port.phase = phase
         return self.port
+
+    def provision(self, key_set: KeySet) -> None:
+        """Begin as a commissioned device. Raises as ``DeviceSecurity.install``."""
+        self.node.provision(key_set)
+        if self.wire is not None and self.port is not None:
+            self.wire.touch(self.port)
 
     def advance(self, now: float) -> None:
         """Let the meter live up to ``now``, asked or not."""

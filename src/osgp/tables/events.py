@@ -127,7 +127,6 @@ EVENTS: dict[int, Event] = {
         _chosen(101, "order_delayed", "order of chance delay waits", "seconds"),
         _chosen(102, "cover_closed", "cover closed"),
         _chosen(103, "device_commissioned", "commissioned by a concentrator"),
-        _chosen(104, "security_refused", "messages refused by the security"),
         _chosen(105, "key_changed", "key changed", "kind"),
         _chosen(106, "storage_failed", "memory failed"),
         _chosen(107, "firmware_announced", "firmware image announced"),
@@ -136,7 +135,6 @@ EVENTS: dict[int, Event] = {
         _chosen(110, "code_bank_kept", "trial of a code bank passed"),
         _chosen(111, "code_bank_fallback", "fallen back to the safe image"),
         _chosen(112, "group_changed", "groups changed", "group"),
-        _chosen(113, "clock_step_by_broadcast", "clock moved by broadcast", "seconds"),
         _chosen(114, "legacy_enabled", "broken security suite switched on", "writes"),
         _chosen(115, "legacy_quarantined", "too many bad digests: broken suite shut off", "bad digests"),
     )
