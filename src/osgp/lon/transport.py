@@ -34,6 +34,8 @@ __all__ = ["DEFAULTS", "Listener", "Nested", "Options", "Transaction", "Transpor
 
 QUIET_S = 2.0
 """Seconds of silence after a power-up, so that peers forget old transaction numbers (open stack)."""
+_FEW = 64
+"""Timers among which those of transactions that are over may lie about."""
 QUEUE = 64
 """Transactions of one class that may wait for their turn (project choice)."""
 BROADCAST_BACKLOG = 15
@@ -226,6 +228,7 @@ class Transport:
         self._busy: set[tuple[bool, object]] = set()
         self._timers: list[tuple[float, int, Transaction]] = []
         self._retry_at: float | None = None
+        self._study(DEFAULTS)
         self.waits: Callable[[bytes], bool] | None = None
 
     # ---- commands --------------------------------------------------------------------------------------------------
@@ -401,23 +404,12 @@ class Transport:
         service = transaction.service
         left = transaction.left
         first = transaction.attempts == 0
-        if (
-            type(transaction.destination) is not SubnetNode
-            or service == _REPEATED
-            or options.authenticated
-            or options.mode
-            or transaction.version
-        ):
+        if options is not self._options:
+            self._study(options)
+        if not (self._plain and type(transaction.destination) is SubnetNode) or service == _REPEATED:
             self._compose(transaction, left, first)
         else:  # a plain message to one node goes in the envelope of the one before, if that was alike
-            alternate = options.alternate_path
-            if alternate is None:
-                alternate = left <= (1 if first else 2)
-            link = 1 if options.backlog is None else min(options.backlog, MAX_BACKLOG)
-            if alternate:
-                link |= _ALTERNATE
-            if options.priority:
-                link |= _PRIORITY
+            link = self._links[left <= (1 if first else 2)]
             membership, remembered = transaction.membership, transaction.remembered
             cover: _Cover | None = None if remembered is None else remembered.cover
             if cover is None or cover.header != link or cover.service != service or cover.membership is not membership:
@@ -437,7 +429,25 @@ class Transport:
             self.configuration.statistics.count("retries")
             transaction.attempts += 1
             transaction.put_off = transaction.granted = 0
-        self._arm(transaction, now)
+        timers = self._timers
+        if transaction.nested is None and len(timers) < _FEW:
+            transaction.deadline = deadline = now + options.timer_s
+            heapq.heappush(timers, (deadline, transaction.handle, transaction))
+        else:
+            self._arm(transaction, now)
+
+    def _study(self, options: Options) -> None:
+        """What follows from options, which are mostly the same again and again."""
+        self._options = options
+        self._plain = not (options.authenticated or options.mode or options.enhanced)
+        link = 1 if options.backlog is None else min(options.backlog, MAX_BACKLOG)
+        if options.priority:
+            link |= _PRIORITY
+        alternate = options.alternate_path
+        self._links = (
+            link | _ALTERNATE if alternate else link,
+            link if alternate is not None and not alternate else link | _ALTERNATE,
+        )
 
     def _compose(self, transaction: Transaction, left: int, first: bool) -> None:
         """Send a message as its service, its destination and its options want it, anew each time."""
@@ -505,7 +515,7 @@ class Transport:
         transaction.deadline = deadline = now + wait
         timers = self._timers
         heapq.heappush(timers, (deadline, transaction.handle, transaction))
-        if len(timers) > 64 and len(timers) > 4 * (len(self._exact) + len(self._general)):
+        if len(timers) > _FEW and len(timers) > 4 * (len(self._exact) + len(self._general)):
             self._timers = [entry for entry in timers if entry[2].deadline == entry[0]]
             heapq.heapify(self._timers)
 
@@ -640,6 +650,9 @@ class Transport:
         self._busy.discard(transaction.peer)
         self._active[priority] -= 1
         transaction.deadline = None
+        timers = self._timers
+        if timers and timers[-1][2] is transaction:
+            timers.pop()  # the last entry of a heap may go
         if transaction.remembered is not None:
             transaction.remembered.used_at = now
         if complete and transaction.nested is None:

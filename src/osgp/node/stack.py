@@ -156,14 +156,34 @@ class Stack:
 
     def receive(self, packet: Packet | Letter, now: float) -> None:
         """Take a packet, for us or not."""
-        statistics = self.configuration.statistics
+        configuration = self.configuration
+        statistics = configuration.statistics
         if statistics.layer_2_received < 0xFFFF:
             statistics.layer_2_received += 1
         if isinstance(packet, Letter):
-            if self._read(packet, now):
-                return
+            note: Note | None = packet.envelope.note
+            if (
+                note is None
+                or note.reader is not self
+                or note.revision != configuration.revision
+                or note.state != configuration.state
+            ):
+                note = packet.envelope.note = Note(self, configuration, packet)
+            pdu = packet.pdu
+            if note.place is not None and pdu:
+                first = pdu[0]
+                if first & _KIND == _ANSWER:
+                    if statistics.layer_3_received < 0xFFFF:
+                        statistics.layer_3_received += 1
+                    self.transport.answer(packet, note.session, first & _NUMBER, pdu[1:], now, note)
+                    return
+                if first <= _NUMBER:
+                    if statistics.layer_3_received < 0xFFFF:
+                        statistics.layer_3_received += 1
+                    self._message(packet, note, note.place, now)
+                    return
             packet = packet.packet()
-        place = accept(self.configuration, packet)
+        place = accept(configuration, packet)
         if type(place) is str:
             if place:
                 self._events.append(Dropped(place, packet.npdu.pdu[:64]))
@@ -369,37 +389,14 @@ class Stack:
         return self._interests
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-    def _read(self, letter: Letter, now: float) -> bool:
-        """Take a message or an answer from a node that has sent such before; False if it must be read as any packet."""
-        configuration = self.configuration
-        envelope = letter.envelope
-        note: Note | None = envelope.note
-        if (
-            note is None
-            or note.reader is not self
-            or note.revision != configuration.revision
-            or note.state != configuration.state
-        ):
-            note = envelope.note = Note(self, configuration, letter)
-        place = note.place
+    def _message(self, letter: Letter, note: Note, place: Membership, now: float) -> None:
+        """Take a plain message of one node to this one alone."""
         pdu = letter.pdu
-        if place is None or not pdu:
-            return False
-        first = pdu[0]
-        answers = first & _KIND == _ANSWER
-        if first > _NUMBER and not answers:  # no plain message
-            return False
-        statistics = configuration.statistics
-        if statistics.layer_3_received < 0xFFFF:
-            statistics.layer_3_received += 1
-        if answers:
-            self.transport.answer(letter, note.session, first & _NUMBER, pdu[1:], now, note)
-            return True
-        record = self.reception.message(letter, place, note.session, (False, MESSAGE, first, None, pdu[1:]), now, note)
+        record = self.reception.message(letter, place, note.session, (False, MESSAGE, pdu[0], None, pdu[1:]), now, note)
         if record is None:
-            return True
+            return
         apdu = record.apdu
-        if _PLAIN[apdu[0]] and configuration.online:
+        if _PLAIN[apdu[0]] and self.configuration.online:
             told = (
                 note.source,
                 note.domain,
@@ -416,7 +413,6 @@ class Stack:
                 self._serve(letter.packet(), place, record.service, apdu, False, record.reply, record.number, now)
             except DecodeError as error:
                 self._events.append(Dropped(error.message, pdu[:64]))
-        return True
 
     def _transaction(
         self, packet: Packet, place: Membership, raw: bytes, session: bool, version: int, now: float
