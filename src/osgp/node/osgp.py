@@ -18,15 +18,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from osgp.app.device import DeviceSecurity
-from osgp.app.events import (
-    KeyChanged,
-    KeyUsage,
-    LegacyEnabled,
-    Quarantined,
-    SecurityEvent,
-    SetCommitted,
-    StorageFailed,
-)
+from osgp.app.events import SecurityEvent
 from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import Alert
 from osgp.app.suite import Address, KeySet
@@ -40,11 +32,13 @@ from osgp.lon.ltep import Service
 from osgp.lon.npdu import PduType
 from osgp.lon.packet import Packet
 from osgp.lon.transport import Options
+from osgp.node import osgp_effects as effects
 from osgp.node.atm import Agent
 from osgp.node.firmware_banks import FirmwareBanks
 from osgp.node.link_register import UNHEARD, Heard, Links, heard_in
 from osgp.node.meter import Meter
 from osgp.node.osgp_alerts import CLASSES, MAX_LEGS, Alerts
+from osgp.node.osgp_effects import GROUPS, MODE_AES, MODE_RC4, ROUTE
 from osgp.node.osgp_guard import GuardedManagement
 from osgp.node.osgp_parts import find
 from osgp.node.osgp_status import refresh
@@ -56,23 +50,16 @@ from osgp.tables.bt.bt00 import BT00
 from osgp.tables.et.et04 import ET04
 from osgp.tables.et.et55 import ET55
 from osgp.tables.events import event_number
-from osgp.tables.procedures.ep27 import EP27
 from osgp.tables.services import ResponseCode, encode_response
-from osgp.tables.table import EXTENDED, extended
+from osgp.tables.table import EXTENDED
 from osgp.wire import LTime
 from osgp.wire.errors import LocalProtocolError
 
 __all__ = ["OsgpNode", "Suite"]
 
-_AES, _RC4 = 2, 0
-_EP20, _EP27 = extended(20), EP27.number
 _SPDU = int(PduType.SPDU)
 _APDU = int(PduType.APDU)
 _REQUEST = int(Service.REQUEST)
-_DONE, _INVALID, _CONFLICT, _NOT_AUTHORISED, _FULL = 0, 2, 3, 5, 7
-_RESULTS = {"": _DONE, "bad-tag": _NOT_AUTHORISED, "storage": _CONFLICT}
-_GROUPS = "groups"
-_ROUTE = "alert-route"
 _MODE = "mode"
 _EVENTS_KEPT = 64
 _NEVER = float("-inf")
@@ -154,7 +141,7 @@ class OsgpNode:
         )
         self.alerts = Alerts(stack, self._seal_alert, seed=meter.seed)
         self.groups: tuple[int, ...] = ()
-        self.mode = _AES if legacy is None else _RC4
+        self.mode = MODE_AES if legacy is None else MODE_RC4
         self.sequence = 0
         """ET04.0: number of the last good secured request."""
         self.powered = True
@@ -167,24 +154,27 @@ class OsgpNode:
         self._make_security = security
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self._alternate = False
-        self._now = now
+        self.now = now
+        """Of the thing that is happening, monotonic."""
         self._off_revision = 0
         self._active_s = self._inactive_s = 0.0
         self._up_at = now
-        self._after: list[Callable[[], None]] = []
+        self.after_answer: list[Callable[[], None]] = []
+        """What is to be done when the request at work has been answered."""
         self.security = security()
         self._load()
         self.attach()
-        self._settle_place()
-        self._told()
+        self.settle_place()
+        effects.told(self)
 
     def _load(self) -> None:
-        groups = self.memory.load(_GROUPS) or b""
+        """What the memory keeps of the node's own."""
+        groups = self.memory.load(GROUPS) or b""
         self.groups = tuple(int.from_bytes(groups[n : n + 2], "little") for n in range(0, len(groups) - 1, 2))
         mode = self.memory.load(_MODE)
         if mode:
-            self.mode = mode[0] if self.legacy is not None else _AES
-        route = self.memory.load(_ROUTE) or b""
+            self.mode = mode[0] if self.legacy is not None else MODE_AES
+        route = self.memory.load(ROUTE) or b""
         if len(route) > 8:
             self.alerts.route(route[8:], 0.0)
             self.alerts.expires = int.from_bytes(route[:8], "little") / 1000
@@ -192,9 +182,10 @@ class OsgpNode:
     def attach(self) -> None:
         """Join the tables: also after the meter was restored, which makes them anew."""
         meter, server = self.meter, self.meter.server
-        meter.handlers[_EP20], meter.handlers[_EP27] = self._ep20, self._ep27
+        meter.handlers.update(effects.handlers(self))
         server.vet = self._vet
-        meter.on_written, meter.on_refresh, meter.on_log = self._written, self._refresh, self._logged
+        meter.on_written = lambda number, port: effects.written(self, number, port)
+        meter.on_refresh, meter.on_log = self._refresh, self._logged
         image = meter.image
         for number in (HEARD_ANSWERS, LINK_REGISTER):
             image.put(number, b"")
@@ -212,7 +203,7 @@ class OsgpNode:
         if banks is not None:
             banks.install(lambda: self.security.kfw(), self.image_keys, self.hardware_id)
             self.on_secured = banks.confirmed
-        self._read_settings()
+        self.read_settings()
 
     def __repr__(self) -> str:
         return f"OsgpNode({self.meter.serial}, {self.security.address or 'not commissioned'})"
@@ -263,7 +254,7 @@ class OsgpNode:
         """Retransmit, answer probes, send alerts."""
         if not self.powered:
             return
-        self._now = now
+        self.now = now
         self.stack.wake(now)
         for answer in self.agent.due(now):
             places = self.stack.configuration.places()
@@ -285,7 +276,7 @@ class OsgpNode:
 
     def advance(self, now: float) -> None:
         """Let the meter live up to ``now``, asked or not: clocks, profiles, orders that wait."""
-        self._now = now
+        self.now = now
         self.meter.advance(self.utc_of(now))
         if self.powered and self._inactive_s and now - max(self.last_secured, self._up_at) > self._inactive_s:
             self.meter.alarm("mfg_status_1", "remote_comm_inactive")
@@ -293,7 +284,7 @@ class OsgpNode:
     # ---- what comes ------------------------------------------------------------------------------------------------
     def _note(self, packet: Packet, now: float) -> None:
         """How a packet was received, and what an answer in it tells of our own."""
-        self._now = now
+        self.now = now
         npdu = packet.npdu
         self._alternate = alternate = bool(packet.header & 0x40)
         self.management.heard = heard = self.heard()
@@ -327,7 +318,7 @@ class OsgpNode:
             return
         suite: Suite | DeviceSecurity | None = self.security
         if code == codes.legacy:
-            suite = self.legacy if self.mode == _RC4 else None
+            suite = self.legacy if self.mode == MODE_RC4 else None
         if suite is None:
             self._close("off", reply, now)
             return
@@ -349,10 +340,10 @@ class OsgpNode:
                 self.stack.respond(reply, verdict.apdu, now)
         else:
             self._close(getattr(verdict, "reason", "unknown"), reply, now)
-        self._told()
-        for action in self._after:
+        effects.told(self)
+        for action in self.after_answer:
             action()
-        self._after.clear()
+        self.after_answer.clear()
 
     def _close(self, reason: str, reply: int | None, now: float) -> None:
         """Silence, and a number for whoever looks."""
@@ -363,8 +354,8 @@ class OsgpNode:
     def _accepted(self, suite: Suite | DeviceSecurity, verdict: Accepted, reply: int | None, now: float) -> None:
         self.validated += 1
         if verdict.committed:
-            self._set_mode(_AES)
-            self._settle_place()
+            self.set_mode(MODE_AES)
+            self.settle_place()
         true = self.utc_of(now)
         if verdict.ticket is None:
             self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self._broadcast)
@@ -381,7 +372,8 @@ class OsgpNode:
             sealed = None
         if reply is not None:
             self.stack.respond(reply, sealed, now)
-        self.on_secured()
+        if suite is self.security:
+            self.on_secured()
 
     def _denied(self, denied: Denied) -> bytes:
         """What is answered instead of doing it. A procedure's refusal stands where its response would."""
@@ -399,7 +391,7 @@ class OsgpNode:
         """A record of a transaction that came by the power line needs its own token."""
         if port is not self.port:
             return message, None
-        message, denied = self.security.authorise(message, self._now)
+        message, denied = self.security.authorise(message, self.now)
         return message, None if denied is None else self._denied(denied)
 
     # ---- the place in the network ----------------------------------------------------------------------------------
@@ -409,14 +401,14 @@ class OsgpNode:
         Raises as ``DeviceSecurity.install``.
         """
         self.security.install(key_set)
-        self._set_mode(_AES)
-        self._settle_place()
-        self._told()
+        self.set_mode(MODE_AES)
+        self.settle_place()
+        effects.told(self)
 
-    def _settle_place(self) -> None:
+    def settle_place(self) -> None:
         """The node's address is that of the key set in force, and no other; in mode 0 that of the other suite."""
         configuration, address = self.stack.configuration, self.security.address
-        if address is None and self.legacy is not None and self.mode == _RC4:
+        if address is None and self.legacy is not None and self.mode == MODE_RC4:
             address = self.legacy.address
         if address is None:
             configuration.domains[0] = DomainEntry()
@@ -429,7 +421,7 @@ class OsgpNode:
     def _here(self) -> HereState:
         if self.security.address is None:
             return HereState.NEW
-        return HereState.COMMISSIONED if self._silent(self._now) else HereState.UP
+        return HereState.COMMISSIONED if self._silent(self.now) else HereState.UP
 
     def _silent(self, now: float) -> bool:
         return now - self.last_secured > self._active_s
@@ -438,12 +430,13 @@ class OsgpNode:
         return self.security.seal_alert(alert, now)
 
     # ---- tables ----------------------------------------------------------------------------------------------------
-    def _read_settings(self) -> None:
+    def read_settings(self) -> None:
+        """ET04 and ET55 as they are now."""
         image = self.meter.image
         settings: Any = image.decode(ET55)
         self._active_s = 60.0 * settings.plc_active_timeout
         self._inactive_s = 60.0 * image.get(ET04, "plc_inactive_threshold")
-        self._up_at = self._now
+        self._up_at = self.now
         if settings.plc_auth_lockout_count is not None:
             self.security.policy = replace(
                 self.security.policy,
@@ -452,139 +445,47 @@ class OsgpNode:
             )
 
     def _refresh(self, number: int) -> None:
-        refresh(self, number, self._now)
+        refresh(self, number, self.now)
 
-    def _written(self, number: int, port: Port) -> None:
-        image = self.meter.image
-        if number == ALERT_ROUTE:
-            table = image.read(ALERT_ROUTE)
-            utc = self.utc_of(self._now)
-            self.alerts.route(table, utc)
-            self._keep({_ROUTE: round(self.alerts.expires * 1000).to_bytes(8, "little") + table})
-        elif number == ET55.number:
-            self._read_settings()
-        elif number == ET04.number:
-            self._et04_written(port)
-
-    def _et04_written(self, port: Port) -> None:
-        image = self.meter.image
-        if image.get(ET04, "plc_flags.force_neuron_cnfg"):
-            image.set(ET04, "plc_flags.force_neuron_cnfg", 0)
-            if port is self.port:
-                self._after.append(self._force_configuration)
-            else:
-                self._force_configuration()
-            return
-        window = int(image.get(ET04, "broadcast_base")), int(image.get(ET04, "broadcast_delta"))
-        if port is self.port and window != self.security.window:
-            try:
-                self.security.set_window(*window)
-            except StorageError:
-                self._failed("window")
-        if image.context.firmware is not None and image.get(ET04, "security_mode") is not None:
-            wanted = image.get(ET04, "security_mode")
-            if wanted == _AES or (wanted == _RC4 and self.legacy is not None):
-                self._set_mode(int(wanted))
-        self._read_settings()
-
-    def _set_mode(self, mode: int) -> None:
-        if mode != self.mode and self._keep({_MODE: bytes((mode,))}):
+    def set_mode(self, mode: int) -> None:
+        """Which suite is spoken (ET04.127)."""
+        if mode != self.mode and self.keep({_MODE: bytes((mode,))}):
             self.mode = mode
 
-    def _force_configuration(self) -> None:
-        """ "Force Neuron config" (ET04.12 bit 1): no key set, no address; epoch and token counter stay."""
-        try:
-            self.security.forget_sets()
-        except StorageError:
-            self._failed("forget sets")
-            return
+    def unheard(self) -> None:
+        """No concentrator talks to this device (any more)."""
         self.last_secured = _NEVER
-        self._settle_place()
 
-    def _keep(self, values: dict[str, bytes]) -> bool:
+    def keep(self, values: dict[str, bytes]) -> bool:
+        """Save the node's own; False, and a line in the log, if that fails."""
         try:
             self.memory.save(values)
         except StorageError:
-            self._failed("node")
+            self.failed("node")
             return False
         return True
 
-    def _failed(self, doing: str) -> None:
+    def failed(self, doing: str) -> None:
+        """The memory has failed: the log and an alarm say so."""
         self.refused[f"storage: {doing}"] += 1
         self.meter.log("storage_failed")
         self.meter.alarm("ed_std_status1", "nvm_failure")
-
-    # ---- procedures ------------------------------------------------------------------------------------------------
-    def _ep20(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
-        """Change a key of the power line: by secured unicast alone."""
-        if port is not self.port:
-            return _NOT_AUTHORISED, b""
-        return _RESULTS.get(self.security.update_key(raw, self._now), _INVALID), b""
-
-    def _ep27(self, raw: bytes, port: Port, key: str, now: float) -> tuple[int, bytes]:
-        """Add a group, remove one or all."""
-        if port.broadcast:
-            return _NOT_AUTHORISED, b""
-        asked = EP27.Parameters.decode(raw)
-        group = asked.group or 0
-        if asked.action == 2:
-            groups: tuple[int, ...] = ()
-        elif asked.action > 2 or not group or group & 0xFF == 0xFF or group >> 8 == 0xFF:
-            return _INVALID, b""
-        elif asked.action == 0:
-            groups = tuple(dict.fromkeys((*self.groups, group)))
-        else:
-            groups = tuple(each for each in self.groups if each != group)
-        if len(groups) > self.security.profile.limits.max_groups:
-            return _FULL, b""
-        if not self._keep({_GROUPS: b"".join(each.to_bytes(2, "little") for each in groups)}):
-            return _CONFLICT, b""
-        self.groups = groups
-        self.meter.log("group_changed", group, user=port.event_user)
-        return _DONE, b""
 
     def own_groups(self) -> Collection[int]:
         """For the security: the groups of this device."""
         return self.groups
 
-    # ---- what is logged --------------------------------------------------------------------------------------------
-    def _told(self) -> None:
-        """Events of the security become entries of the log and alarms (BT03 bytes 8.1 and 8.2)."""
-        meter = self.meter
-        told = self.security.events()
-        if self.legacy is not None:
-            told += self.legacy.events()
-        for event in told:
-            match event:
-                case KeyUsage(which, _):
-                    meter.log("key_usage_80", {"unicast": 0, "broadcast": 1}.get(which, 2))
-                    meter.alarm("mfg_status_4", "key_expiration_pending")
-                case KeyChanged(which, _):
-                    meter.log("key_changed", 1 if which == "broadcast" else 2)
-                    meter.alarm("mfg_status_4", "password_table_written")
-                case SetCommitted():
-                    meter.log("device_commissioned")
-                case StorageFailed(doing):
-                    self._failed(doing)
-                case LegacyEnabled(writes):
-                    meter.log("legacy_enabled", int(writes))
-                case Quarantined(count):
-                    meter.log("legacy_quarantined", count)
-                    meter.alarm("mfg_status_1", "invalid_password")
-                case _:
-                    pass
-
     def _logged(self, event: str, argument: int) -> None:
         if event in CLASSES and self.powered and event != "power_down":  # that is logged when the supply is back
             sequence = max(self.meter.events.primary.next_sequence, self.meter.events.alternate.next_sequence) - 1
-            self.alerts.raised(event, argument, LTime.of(self.meter.utc(self.meter.at)), sequence, self._now)
+            self.alerts.raised(event, argument, LTime.of(self.meter.utc(self.meter.at)), sequence, self.now)
 
     # ---- supply ----------------------------------------------------------------------------------------------------
     def power_off(self, now: float) -> list[Packet]:
         """The supply fails. What a device with a last gasp still hands to its transmitter is returned."""
         if not self.powered:
             return []
-        self._now = now
+        self.now = now
         gasp: list[Packet] = []
         if self.can_gasp:
             self.stack.outgoing(now)
@@ -607,7 +508,7 @@ class OsgpNode:
         """The supply is back: the stack begins anew, counters go on behind the blocks they had reserved."""
         if self.powered:
             return
-        self._now = now
+        self.now = now
         self.security = self._make_security()
         self._load()
         self.port.last_psn = None
@@ -615,9 +516,9 @@ class OsgpNode:
         self.stack.outgoing(now)
         self.stack.events()
         self.stack.reset(now)
-        self._settle_place()
+        self.settle_place()
         self.powered = True
-        self._read_settings()
+        self.read_settings()
         self.meter.power_on(self.utc_of(now))
 
     # ---- state -----------------------------------------------------------------------------------------------------
@@ -642,5 +543,5 @@ class OsgpNode:
         self.received, self.validated, self.alerts.sent, self.alerts.dropped = saved["counts"]
         self.refused = Counter(saved["refused"])
         self.powered = saved["powered"]
-        self._settle_place()
-        self._read_settings()
+        self.settle_place()
+        self.read_settings()
