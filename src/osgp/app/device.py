@@ -10,6 +10,7 @@ for critical orders, and the list of what a broadcast may order.
 from __future__ import annotations
 
 import datetime as dt
+import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -30,12 +31,17 @@ from osgp.crypto.keys import Key, default_key
 from osgp.tables.table import PENDING
 from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError
 
-__all__ = ["DevicePolicy", "DeviceSecurity", "Ticket"]
+__all__ = ["DevicePolicy", "DeviceSecurity"]
 
 _FRAME_MIN = 13
 _BROADCAST_MIN = 14
 _EPOCH_START = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NO_KEY = bytes(16)
+_WRITES = (FULL_WRITE, PART_WRITE)
+_COUNTER = struct.Struct(">I").unpack_from
+# Members of an enumeration and the making of a named tuple are slow enough to be seen beside one AES-CCM.
+_UNANSWERED, _BY_ID = How.UNANSWERED, How.REQUEST_BY_ID
+_tuple = tuple.__new__
 _REFUSED = {
     reason: Refused(reason)
     for reason in (
@@ -74,19 +80,6 @@ class DevicePolicy:
     lockout_minutes: int = 0
 
 
-class Ticket:
-    """The right to answer one request, once."""
-
-    __slots__ = ("_cipher", "_request")
-
-    def __init__(self, cipher: UnicastCipher, request: bytes) -> None:
-        self._cipher = cipher
-        self._request = request
-
-    def __repr__(self) -> str:
-        return "Ticket()"
-
-
 def _from_epoch(now: float) -> dt.datetime:
     return _EPOCH_START + dt.timedelta(seconds=now)
 
@@ -97,6 +90,48 @@ class DeviceSecurity:
     Raises ConfigError for a UMK that is published (``policy.allow_known_keys``), a Neuron ID of another size, or a damaged
     memory; StorageError if the memory cannot be read.
     """
+
+    __slots__ = (
+        "_actr",
+        "_alerts",
+        "_bctr",
+        "_broadcast_uses",
+        "_broadcasts",
+        "_committing",
+        "_device_keys",
+        "_ectr",
+        "_error_at",
+        "_events",
+        "_failures",
+        "_fcm_count",
+        "_fcm_day",
+        "_groups",
+        "_handlers",
+        "_handshake",
+        "_kb",
+        "_last",
+        "_locked_until",
+        "_max_apdu",
+        "_max_counter",
+        "_memory",
+        "_next_epoch",
+        "_next_umk",
+        "_notes",
+        "_pending",
+        "_request_cipher",
+        "_request_seen",
+        "_response",
+        "_set",
+        "_token",
+        "_umk",
+        "_unicast",
+        "_unicast_uses",
+        "_utc",
+        "epoch",
+        "neuron_id",
+        "policy",
+        "profile",
+    )
 
     def __init__(
         self,
@@ -190,7 +225,7 @@ class DeviceSecurity:
     def _forget_request(self) -> None:
         self._request_seen: bytes | None = None
         self._response: bytes | None = None
-        self._ticket: Ticket | None = None
+        self._request_cipher: UnicastCipher | None = None
 
     def __repr__(self) -> str:
         return f"DeviceSecurity({self.neuron_id.hex()}, generation {self.ku_generation})"
@@ -281,14 +316,18 @@ class DeviceSecurity:
             return _REFUSED["storage"]
 
     def _request(self, apdu: bytes, how: How, now: float) -> Verdict:
-        """3.3, in the order of its checks."""
-        if not _FRAME_MIN <= len(apdu) <= self._max_apdu:
+        """3.3, in the order of its checks. What happens with every request stands here in the open: a call costs as much as it."""
+        size = len(apdu)
+        if not _FRAME_MIN <= size <= self._max_apdu:
             return _REFUSED["length"]
-        if how is How.UNANSWERED:
+        if how is _UNANSWERED:
             return _REFUSED["how"]
         if apdu == self._request_seen:
             return _REFUSED["in-progress"] if self._response is None else Answered(self._response, "repeat")
-        self._count_unicast()
+        uses = self._unicast_uses
+        uses.count += 1
+        if uses.count >= uses.stop:
+            self._count_unicast()
         cipher = self._unicast[apdu[0] & 1]
         if cipher is None:
             return _REFUSED["unknown-slot"]
@@ -297,27 +336,29 @@ class DeviceSecurity:
             self._failed(now)
             return _REFUSED["bad-tag"]
         self._failures = 0
-        seq = int.from_bytes(apdu[-12:-8], "big")
+        (seq,) = _COUNTER(apdu, size - 12)
         committed = False
+        last = self._last
         if cipher is self._committing:
             # Silent when out of range: a sequence error would use ECTR 1 of a key that is not in force.
-            if how is not How.REQUEST_BY_ID:
+            if how is not _BY_ID:
                 return _REFUSED["how"]
             assert self._pending is not None
             if not self._pending.first_seq <= seq <= self._max_counter:
                 return _REFUSED["counter"]
             self._commit(self._pending, seq, self.profile.limits.counter_block)
             committed = True
-        elif not self._last.last < seq <= self._max_counter:
+        elif not last.last < seq <= self._max_counter:
             return self._sequence_error(apdu, cipher, now)
+        elif seq < last.stop:
+            last.last = seq
         else:
-            self._last.take(seq)
+            last.take(seq)
         denied = None
-        self._request_seen, self._response = apdu, None
-        self._ticket = ticket = Ticket(cipher, apdu)
-        if plaintext[:1] in (b"\x40", b"\x4f"):
+        self._request_seen, self._request_cipher, self._response = apdu, cipher, None
+        if plaintext and plaintext[0] in _WRITES:
             plaintext, denied = self.authorise(plaintext, now)
-        return Accepted(plaintext, ticket, denied, committed)
+        return _tuple(Accepted, (plaintext, apdu, denied, committed))
 
     def _failed(self, now: float) -> None:
         """A bad tag or MAC: perhaps one too many."""
@@ -328,7 +369,7 @@ class DeviceSecurity:
 
     def _count_unicast(self) -> None:
         try:
-            if self._unicast_uses.one():
+            if self._unicast_uses.counted():
                 self._events.append(KeyUsage("unicast", self._unicast_uses.count))
         except StorageError:
             self._events.append(StorageFailed("uses"))
@@ -342,13 +383,14 @@ class DeviceSecurity:
         plaintext = SequenceErrorContents(next=self._last.last + 1).encode()
         return Answered(cipher.seal_error(plaintext, ectr, apdu), "counter")
 
-    def seal_response(self, ticket: Ticket, plaintext: bytes) -> bytes:
+    def seal_response(self, ticket: bytes, plaintext: bytes) -> bytes:
         """The answer to the request of ``ticket``, once, before another request is received; kept for a repeat.
 
         ``plaintext``: response code, of a read count and data. Raises LocalProtocolError for a ticket that was used or
         overtaken, and for an answer that does not fit (87 bytes, of which 84 data; answer with a code then).
         """
-        if ticket is not self._ticket or self._response is not None:
+        cipher = self._request_cipher
+        if ticket is not self._request_seen or self._response is not None or cipher is None:
             raise LocalProtocolError(
                 "this request was answered, or another came since", hint="one response per request"
             )
@@ -357,8 +399,8 @@ class DeviceSecurity:
                 f"an answer of {len(plaintext)} bytes does not fit an APDU of {self._max_apdu}",
                 hint="answer with response code 04: the concentrator reads the table in parts",
             )
-        self._response = ticket._cipher.seal_response(plaintext, ticket._request)
-        return self._response
+        self._response = response = cipher.seal_response(plaintext, ticket)
+        return response
 
     # --- critical orders
 

@@ -30,6 +30,7 @@ RESPONSE_MIN = 10
 ERROR_SIZE = 18
 ALERT_MIN = 13
 READS = (0x30, 0x3F)
+_tuple = tuple.__new__  # the making of a named tuple is slow enough to be seen beside one AES-CCM
 
 
 def key_update_order(parameters: KeyUpdate, psn: int) -> bytes:
@@ -43,6 +44,33 @@ class PeerSecurity:
 
     Raises ConfigError for ids or keys of a wrong size and for a damaged memory, StorageError if the memory cannot be read.
     """
+
+    __slots__ = (
+        "_actr",
+        "_ciphers",
+        "_events",
+        "_handshake",
+        "_max_apdu",
+        "_memory",
+        "_open_cipher",
+        "_open_reads",
+        "_pending",
+        "_psk",
+        "_sealing",
+        "_seq",
+        "_set",
+        "_uses",
+        "asked_at",
+        "by_id",
+        "concentrator_id",
+        "epoch",
+        "heard_at",
+        "known_generation",
+        "neuron_id",
+        "open_request",
+        "probe_first",
+        "profile",
+    )
 
     def __init__(
         self,
@@ -59,6 +87,7 @@ class PeerSecurity:
         self.neuron_id = check_neuron_id(neuron_id)
         self.concentrator_id = check_neuron_id(concentrator_id)
         self.profile = profile or OsgpProfile()
+        self._max_apdu = self.profile.limits.max_apdu
         self._memory = memory
         self.renew(psk, epoch)
         self._handshake = PeerHandshake(self.neuron_id, self.concentrator_id, randomness, self.profile)
@@ -271,7 +300,7 @@ class PeerSecurity:
         cipher = self._sealing
         if cipher is None:
             raise NoKey("this device is not commissioned", hint="a handshake comes first")
-        if not plaintext or len(plaintext) + 13 > self.profile.limits.max_apdu:
+        if not plaintext or len(plaintext) + 13 > self._max_apdu:
             raise LocalProtocolError(
                 f"a message of {len(plaintext)} bytes does not fit an APDU of {self.profile.limits.max_apdu}",
                 hint=f"write at most {self.profile.limits.max_write} bytes at once, a token included",
@@ -281,16 +310,29 @@ class PeerSecurity:
                 "an earlier order may still be on its way: one read must be answered first",
                 hint="read anything, BT03 for instance, and look whether the order was carried out",
             )
-        frame = cipher.seal_request(plaintext, self._seq[cipher.slot].take())
-        self._count()
+        counter = self._seq[cipher.slot]
+        number = counter.next
+        if number < counter.stop:
+            counter.next = number + 1
+        else:
+            number = counter.take()
+        frame = cipher.seal_request(plaintext, number)
+        uses = self._uses
+        uses.count += 1
+        if uses.count >= uses.stop:
+            self._counted()
         self.open_request, self._open_cipher, self.asked_at = frame, cipher, now
         self._open_reads = plaintext[0] in READS
         self.by_id = self._pending is not None
         return frame
 
     def _count(self) -> None:
+        self._uses.count += 1
+        self._counted()
+
+    def _counted(self) -> None:
         try:
-            if self._uses.one():
+            if self._uses.count >= self._uses.stop and self._uses.counted():
                 self._events.append(KeyUsage("unicast", self._uses.count))
         except StorageError:
             self._events.append(StorageFailed("uses"))
@@ -309,7 +351,7 @@ class PeerSecurity:
             return self._out_of_step(apdu, request, cipher, now)
         if apdu[0] != request[0]:
             return Refused("code")
-        if not RESPONSE_MIN <= len(apdu) <= self.profile.limits.max_apdu:
+        if not RESPONSE_MIN <= len(apdu) <= self._max_apdu:
             return Refused("length")
         plaintext = cipher.open_response(apdu, request)
         if plaintext is None:
@@ -321,7 +363,7 @@ class PeerSecurity:
         if self._pending is not None and cipher is self._sealing:
             self._committed(self._pending)
             return Accepted(plaintext, committed=self._pending is None)
-        return Accepted(plaintext)
+        return _tuple(Accepted, (plaintext, None, None, False))
 
     def _out_of_step(self, apdu: bytes, request: bytes, cipher: UnicastCipher, now: float) -> Verdict:
         if len(apdu) != ERROR_SIZE:

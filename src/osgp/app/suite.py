@@ -6,7 +6,8 @@ and a few joined bytes. The layouts are declared in ``messages``; what is cut he
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import struct
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,20 @@ __all__ = ["Address", "BroadcastCipher", "KeySet", "UnicastCipher", "belongs", "
 
 MAX_GENERATION = 0xFFFF
 _TAIL = 4 + TAG_SIZE
+_LONGEST = 256
+
+
+def _cut(head: int, *tail: int) -> list[Callable[[bytes], tuple[bytes, ...]]]:
+    """By length: cuts bytes into what follows ``head`` bytes and pieces of these sizes at the end. One call for all slices."""
+    least = head + sum(tail)
+    ends = "".join(f"{size}s" for size in tail)
+    return [struct.Struct(f"{head}x{max(0, size - least)}s{ends}").unpack for size in range(_LONGEST)]
+
+
+_FRAME = _cut(1, 4, TAG_SIZE)
+"""Ciphertext, counter and tag of a frame with a counter."""
+_SEALED = _cut(0, TAG_SIZE)
+"""Ciphertext and tag, as AES-CCM gives them."""
 DOMAIN_SIZES = (0, 1, 3, 6)
 
 
@@ -93,7 +108,8 @@ class UnicastCipher:
     __slots__ = (
         "_alert_aad",
         "_alert_nonce",
-        "_ccm",
+        "_decrypt",
+        "_encrypt",
         "_error_aad",
         "_error_nonce",
         "_request_aad",
@@ -108,7 +124,8 @@ class UnicastCipher:
 
     def __init__(self, ku: Key, generation: int, neuron_id: bytes, address: Address, profile: OsgpProfile) -> None:
         codes, nonces = profile.codes, profile.nonces
-        self._ccm = AESCCM(ku.for_aes(), tag_length=TAG_SIZE)
+        ccm = AESCCM(ku.for_aes(), tag_length=TAG_SIZE)
+        self._encrypt, self._decrypt = ccm.encrypt, ccm.decrypt
         self.generation = generation
         self.slot = slot = slot_of(generation)
         self.request_code = bytes([codes.request + slot])
@@ -130,30 +147,29 @@ class UnicastCipher:
     def seal_request(self, plaintext: bytes, seq: int) -> bytes:
         """The secured request (3.3). The caller answers for using each number once."""
         counter = seq.to_bytes(4, "big")
-        sealed = self._ccm.encrypt(self._request_nonce + counter, plaintext, self._request_aad + counter)
-        return self.request_code + sealed[:-TAG_SIZE] + counter + sealed[-TAG_SIZE:]
+        sealed = self._encrypt(self._request_nonce + counter, plaintext, self._request_aad + counter)
+        ciphertext, tag = _SEALED[len(sealed)](sealed)
+        return self.request_code + ciphertext + counter + tag
 
     def open_request(self, frame: bytes) -> bytes | None:
         """The plaintext of a secured request of at least 13 bytes, or None if its tag is bad."""
-        counter = frame[-_TAIL:-TAG_SIZE]
+        ciphertext, counter, tag = _FRAME[len(frame)](frame)
         try:
-            return self._ccm.decrypt(
-                self._request_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], self._request_aad + counter
-            )
+            return self._decrypt(self._request_nonce + counter, ciphertext + tag, self._request_aad + counter)
         except InvalidTag:
             return None
 
     def seal_response(self, plaintext: bytes, request: bytes) -> bytes:
         """The secured response to a request, whose tag it covers (3.4)."""
         tail = request[-_TAIL:]
-        sealed = self._ccm.encrypt(self._response_nonce + tail[:4], plaintext, self._request_aad + tail)
+        sealed = self._encrypt(self._response_nonce + tail[:4], plaintext, self._request_aad + tail)
         return self.request_code + sealed
 
     def open_response(self, frame: bytes, request: bytes) -> bytes | None:
         """The plaintext of a response of at least 9 bytes to exactly this request, or None."""
         tail = request[-_TAIL:]
         try:
-            return self._ccm.decrypt(self._response_nonce + tail[:4], frame[1:], self._request_aad + tail)
+            return self._decrypt(self._response_nonce + tail[:4], frame[1:], self._request_aad + tail)
         except InvalidTag:
             return None
 
@@ -161,7 +177,7 @@ class UnicastCipher:
         """The sequence error to a request (3.4)."""
         counter = ectr.to_bytes(4, "big")
         aad = self._error_aad + counter + request[-TAG_SIZE:]
-        sealed = self._ccm.encrypt(self._error_nonce + counter, plaintext, aad)
+        sealed = self._encrypt(self._error_nonce + counter, plaintext, aad)
         return self.error_code + sealed[:-TAG_SIZE] + counter + sealed[-TAG_SIZE:]
 
     def open_error(self, frame: bytes, request: bytes) -> bytes | None:
@@ -169,21 +185,21 @@ class UnicastCipher:
         counter = frame[-_TAIL:-TAG_SIZE]
         aad = self._error_aad + counter + request[-TAG_SIZE:]
         try:
-            return self._ccm.decrypt(self._error_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], aad)
+            return self._decrypt(self._error_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], aad)
         except InvalidTag:
             return None
 
     def seal_alert(self, plaintext: bytes, actr: int) -> bytes:
         """The unsolicited alert (3.5)."""
         counter = actr.to_bytes(4, "big")
-        sealed = self._ccm.encrypt(self._alert_nonce + counter, plaintext, self._alert_aad + counter)
+        sealed = self._encrypt(self._alert_nonce + counter, plaintext, self._alert_aad + counter)
         return self.alert_code + sealed[:-TAG_SIZE] + counter + sealed[-TAG_SIZE:]
 
     def open_alert(self, frame: bytes) -> bytes | None:
         """The plaintext of an alert, or None."""
         counter = frame[-_TAIL:-TAG_SIZE]
         try:
-            return self._ccm.decrypt(
+            return self._decrypt(
                 self._alert_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], self._alert_aad + counter
             )
         except InvalidTag:

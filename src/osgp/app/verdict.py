@@ -69,8 +69,9 @@ class Denied(NamedTuple):
 class Accepted(NamedTuple):
     """``plaintext``: the table service message (30, 3F, 40, 4F …), of critical ones without their token.
 
-    ``ticket`` (device): hand it to ``seal_response`` once; None when nothing may be answered (broadcast). ``denied``: not to
-    be carried out. ``committed``: this request put a pending key set into force: the node's address has changed.
+    ``ticket`` (device): hand it to ``seal_response`` once (it is the request itself); None when nothing may be answered
+    (broadcast). ``denied``: not to be carried out. ``committed``: this request put a pending key set into force: the node's
+    address has changed.
     """
 
     plaintext: bytes
