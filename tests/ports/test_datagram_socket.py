@@ -1,0 +1,255 @@
+"""The socket of the datagram ports: everything arrives, nothing that waits is lost or sent after its port is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from osgp.ports import udp
+from osgp.ports.datagram_socket import DatagramSocket
+from osgp.ports.udp import bound_socket
+
+HERE = "127.0.0.1"
+
+Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a coroutine to its end in either kind of event loop."""
+    loop = asyncio.new_event_loop() if request.param == "asyncio" else udp.new_event_loop()
+    yield lambda main: loop.run_until_complete(asyncio.wait_for(main(), 10))
+    loop.close()
+
+
+class Heard(asyncio.DatagramProtocol):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+        self.sources: set[Any] = set()
+        self.errors: list[Exception] = []
+        self.paused: list[bool] = []
+        self.lost: list[Exception | None] = []
+        self.then: Callable[[], object] = lambda: None
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.data.append(data)
+        self.sources.add(addr)
+        self.then()
+
+    def error_received(self, exc: Exception) -> None:
+        self.errors.append(exc)
+
+    def pause_writing(self) -> None:
+        self.paused.append(True)
+
+    def resume_writing(self) -> None:
+        self.paused.append(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.append(exc)
+
+
+def opened() -> tuple[Heard, DatagramSocket]:
+    """A socket on this machine, in the running event loop."""
+    heard = Heard()
+    return heard, DatagramSocket(asyncio.get_running_loop(), bound_socket(HERE, 0), heard)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that comes."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 33, 100])
+def test_all_datagrams_arrive_in_order_whether_they_come_alone_or_together(run: Run, together: int) -> None:
+    async def main() -> None:
+        heard, transport = opened()
+        with bound_socket(HERE, 0) as sender:
+            sent: list[bytes] = []
+            for _ in range(200 // together + 1):
+                for _ in range(together):
+                    sent.append(str(len(sent)).encode())
+                    sender.sendto(sent[-1], transport.get_extra_info("sockname"))
+                await until(lambda: len(heard.data) == len(sent))
+            assert heard.data == sent
+            assert heard.sources == {sender.getsockname()}
+        transport.close()
+
+    run(main)
+
+
+def test_after_many_single_ones_a_crowd_arrives_too(run: Run) -> None:
+    async def main() -> None:
+        heard, transport = opened()
+        with bound_socket(HERE, 0) as sender:
+            for number in range(100):
+                sender.sendto(b"alone", transport.get_extra_info("sockname"))
+                await until(lambda number=number: len(heard.data) == number + 1)  # type: ignore[misc]
+            for _ in range(100):
+                sender.sendto(b"crowd", transport.get_extra_info("sockname"))
+            await until(lambda: len(heard.data) == 200)
+        transport.close()
+
+    run(main)
+
+
+def test_what_is_closed_while_it_is_read_takes_no_more(run: Run) -> None:
+    async def main() -> None:
+        heard, transport = opened()
+        heard.then = transport.close
+        with bound_socket(HERE, 0) as sender:
+            for _ in range(5):
+                sender.sendto(b"x", transport.get_extra_info("sockname"))
+        await until(lambda: bool(heard.lost))
+        assert heard.data == [b"x"]
+        assert heard.lost == [None]
+        assert transport.is_closing()
+        transport.close()
+        transport.abort()
+        await asyncio.sleep(0.01)
+        assert heard.lost == [None]
+        assert transport.get_extra_info("socket").fileno() == -1
+
+    run(main)
+
+
+def test_a_datagram_that_is_too_long_is_told_and_one_to_a_wrong_kind_of_address_refused(run: Run) -> None:
+    async def main() -> None:
+        heard, transport = opened()
+        transport.sendto(bytes(70_000), (HERE, 9))
+        assert len(heard.errors) == 1
+        assert isinstance(heard.errors[0], OSError)
+        for wrong in (("::1", 9, 0, 0), (HERE, 70_000), "nobody"):
+            with pytest.raises(ValueError, match="is no address for this socket"):
+                transport.sendto(b"x", wrong)
+        transport.close()
+
+    run(main)
+
+
+class Narrow:
+    """A socket that has room only when it is told so; the rest of it is a real one."""
+
+    def __init__(self) -> None:
+        self.real = bound_socket(HERE, 0)
+        self.sent: list[bytes] = []
+        self.room = 0
+        self.wrong: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def recvfrom(self, size: int) -> tuple[bytes, Any]:
+        if self.wrong is not None:
+            wrong, self.wrong = self.wrong, None
+            self.real.recv(size)
+            raise wrong
+        return self.real.recvfrom(size)
+
+    def sendto(self, data: bytes, addr: Any) -> int:
+        if not self.room:
+            raise BlockingIOError
+        if data == b"refused":
+            raise ConnectionRefusedError
+        self.room -= 1
+        self.sent.append(data)
+        return len(data)
+
+
+def narrow() -> tuple[Heard, Narrow, DatagramSocket]:
+    """A socket without room, in the running event loop."""
+    heard, made = Heard(), Narrow()
+    return heard, made, DatagramSocket(asyncio.get_running_loop(), made, heard)  # type: ignore[arg-type]  # has what it needs
+
+
+def test_what_the_socket_has_no_room_for_waits_and_much_of_it_pauses(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        sent = [bytes((number,)) * 1000 for number in range(70)]
+        for each in sent:
+            transport.sendto(each, (HERE, 9))
+        assert heard.paused == [True]
+        await asyncio.sleep(0.01)
+        assert made.sent == []
+        made.room = 30
+        await until(lambda: made.room == 0)
+        assert made.sent == sent[:30]
+        assert heard.paused == [True]
+        made.room = 100
+        await until(lambda: len(made.sent) == 70)
+        assert made.sent == sent
+        assert heard.paused == [True, False]
+        transport.sendto(b"at once", (HERE, 9))
+        assert made.sent[-1] == b"at once"
+        transport.close()
+
+    run(main)
+
+
+def test_closing_waits_for_what_waits_and_breaking_off_does_not(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        for each in (b"1", b"refused", b"2"):
+            transport.sendto(each, (HERE, 9))
+        transport.close()
+        await asyncio.sleep(0.01)
+        assert heard.lost == []
+        made.room = 10
+        await until(lambda: heard.lost == [None])
+        assert made.sent == [b"1", b"2"]
+        assert [type(error) for error in heard.errors] == [ConnectionRefusedError]
+
+        for closed_before in (False, True):
+            heard, made, transport = narrow()
+            transport.sendto(b"1", (HERE, 9))
+            if closed_before:
+                transport.close()
+            transport.abort()
+            made.room = 10
+            await until(lambda heard=heard: heard.lost == [None])  # type: ignore[misc]
+            assert made.sent == []
+
+    run(main)
+
+
+def test_an_error_of_the_network_is_told_and_what_comes_then_arrives(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(20):
+                made.wrong = ConnectionRefusedError()
+                sender.sendto(b"lost", made.getsockname())
+                await until(lambda number=number: len(heard.errors) == number + 1)  # type: ignore[misc]
+                sender.sendto(b"heard", made.getsockname())
+                await until(lambda number=number: len(heard.data) == number + 1)  # type: ignore[misc]
+        transport.close()
+
+    run(main)
+
+
+def test_where_a_loop_watches_no_sockets_its_own_endpoint_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        add_reader = loop.add_reader
+        heard = Heard()
+
+        def refuse(*_: Any) -> None:
+            monkeypatch.setattr(loop, "add_reader", add_reader)
+            raise NotImplementedError
+
+        monkeypatch.setattr(loop, "add_reader", refuse)
+        made = bound_socket(HERE, 0)
+        await udp.on_socket(heard, made)  # type: ignore[arg-type]  # any protocol has what it needs
+        with bound_socket(HERE, 0) as sender:
+            sender.sendto(b"x", made.getsockname())
+        await until(lambda: heard.data == [b"x"])
+        made.close()
+
+    asyncio.run(main())
