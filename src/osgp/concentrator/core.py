@@ -133,6 +133,10 @@ class Concentrator:
         self.broadcaster = broadcaster
         self.chains = chains
         self.message = message
+        self.ended: Callable[[Exchange, bool, float], None] = lambda exchange, answered, now: None
+        """Is told of each exchange with a device that is over (``topology_care``)."""
+        self.more_status: dict[str, Callable[[], Any]] = {}
+        """What else stands in ``status``, by name."""
         self.now = now
         self._wall = wall
         self._override = override
@@ -407,6 +411,7 @@ class Concentrator:
     def _exchange_ended(self, exchange: Exchange, answered: bool, now: float) -> None:
         if answered:
             self._last_answer[exchange.peer.device] = now
+        self.ended(exchange, answered, now)
 
     def _task_failed(self, task: Task[Any], error: BaseException) -> None:
         """A task that nobody waits for broke: errors of ours are noted, mistakes of the program are not hidden."""
@@ -435,6 +440,7 @@ class Concentrator:
             "jobs": self.jobs.status(),
             "notices": [each.to_json() for each in self.journal.notices(after=notices_after)],
             "counters_in_doubt": self.journal.counters_in_doubt,
+            **{name: tell() for name, tell in self.more_status.items()},
         }
 
     def _device_status(self, number: int) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class OutcomeUnknown(NoAnswer):
 
 class Sealer(Protocol):
     """The security of one device as an exchange sees it (``app.peer.PeerSecurity``, ``app.legacy.LegacyPeer``). With ``by_id`` the
-    open request must go to the unique node ID."""
+    open request must go to the unique node ID; with ``probe_first`` a read must be answered before anything else is sealed."""
 
     def seal(self, plaintext: bytes, now: float) -> bytes:
         """The APDU of a request, under a new sequence number. Raises SecurityError (no key yet), StorageError."""
@@ -189,15 +189,18 @@ class Exchange(Wait[bytes]):
     """
 
     __slots__ = (
+        "all_agents",
         "answer_bytes",
         "apdu",
         "asked_at",
         "attempts",
         "before",
+        "by_id",
         "handle",
         "is_sealed",
         "kind",
         "message",
+        "mode",
         "owner",
         "peer",
         "priority",
@@ -238,6 +241,9 @@ class Exchange(Wait[bytes]):
         self.service = service
         self.wanted_route = route
         self.route = route or DIRECT
+        self.by_id = False
+        self.mode = Mode.NORMAL
+        self.all_agents = service != Service.REQUEST
         self.before: Exchange | None = None
         self.handle = 0
         self.tries = 0
@@ -318,8 +324,11 @@ class Exchanges:
         answer_bytes: int = 60,
         route: Route | None = None,
         kind: str = "plain",
+        by_id: bool = False,
+        mode: Mode = Mode.NORMAL,
     ) -> Exchange:
-        """An APDU as it is (handshakes, diagnostics); the answer is the response's APDU. ``route``: not the one that is known."""
+        """An APDU as it is (handshakes, diagnostics); the answer is the response's APDU. ``route``: not the one that is known;
+        ``by_id``: to the unique node ID, whatever the address; ``mode``: how the agent sends it."""
         exchange = Exchange(
             self,
             peer,
@@ -331,6 +340,7 @@ class Exchanges:
             kind=kind,
             route=route,
         )
+        exchange.by_id, exchange.mode = by_id, mode
         return self._queue(exchange, now)
 
     def tell(
@@ -343,9 +353,11 @@ class Exchanges:
         hops: tuple[Hop, ...] = (),
         repeated: bool = False,
         kind: str = "broadcast",
+        alternate_path: bool | None = None,
+        all_agents: bool = True,
     ) -> Exchange:
         """A message that wants no answer: unacknowledged, or several times with the repeated service. ``hops``: the last of them sends
-        it, and the others as well on the way (all agents). Ends with empty bytes."""
+        it, with ``all_agents`` the others on the way as well; ``alternate_path``: of that last leg. Ends with empty bytes."""
         exchange = Exchange(
             self,
             Peer(-1, destination, None),
@@ -356,8 +368,9 @@ class Exchanges:
             sealed=False,
             kind=kind,
             service=Service.UNACKD_RPT if repeated else Service.UNACKD,
-            route=Route(hops),
+            route=Route(hops, alternate_path),
         )
+        exchange.all_agents = all_agents
         return self._queue(exchange, now)
 
     def _queue(self, exchange: Exchange, now: float) -> Exchange:
@@ -433,7 +446,7 @@ class Exchanges:
     # ---- beginning --------------------------------------------------------------------------------------------------
     def _begin(self, exchange: Exchange, now: float) -> None:
         peer = exchange.peer
-        if peer.doubt and not exchange.reads:
+        if not exchange.reads and (peer.doubt or (exchange.is_sealed and getattr(peer.sealer, "probe_first", False))):
             probe = Exchange(
                 self,
                 peer,
@@ -475,7 +488,7 @@ class Exchanges:
         size, answer = len(apdu), exchange.answer_bytes
         peer = exchange.peer
         destination = peer.destination
-        if exchange.is_sealed and peer.unique_node_id and getattr(peer.sealer, "by_id", False):
+        if peer.unique_node_id and (exchange.by_id or (exchange.is_sealed and getattr(peer.sealer, "by_id", False))):
             destination = UniqueNodeId(peer.unique_node_id)
         if not route.hops:
             alternate = route.alternate_path
@@ -485,13 +498,11 @@ class Exchanges:
                 return self.stack.request(destination, apdu, now, direct)
             options = Options(retry=policy.retry, timer_s=costs.frame_s(size) + costs.wait_s, alternate_path=alternate)
             return self.stack.send(destination, apdu, now, options, service=exchange.service)
-        return self.stack.request_via(
-            route.hops, destination, apdu, now, self._chain(size, answer, route, exchange.service)
-        )
+        return self.stack.request_via(route.hops, destination, apdu, now, self._chain(size, answer, exchange))
 
-    def _chain(self, size: int, answer: int, route: Route, service: Service) -> ChainOptions:
+    def _chain(self, size: int, answer: int, exchange: Exchange) -> ChainOptions:
         """Timers of a chain: each as long as the way below it takes if nothing is lost; our own repeats last until its end."""
-        policy, costs, legs = self.policy, self.costs, route.legs
+        policy, costs, route, legs = self.policy, self.costs, exchange.route, exchange.route.legs
         timer = _code(costs.answer_by_s(size, answer, legs - 1))
         target_timer = _code(costs.answer_by_s(size, answer, 1))
         whole = costs.answer_by_s(size, answer, legs)
@@ -499,14 +510,14 @@ class Exchanges:
         retry = min(15, max(1, math.ceil((longest + costs.exchange_s(size, answer, 1)) / whole) - 1))
         return ChainOptions(
             source=Options(retry=retry, timer_s=whole, backlog=policy.backlog),
-            service=service,
+            service=exchange.service,
             timer=timer,
             retry=policy.hop_retry,
             target_timer=target_timer,
             target_retry=policy.target_retry,
             target_alternate_path=bool(route.alternate_path),
-            mode=Mode.NORMAL,
-            all_agents=service != Service.REQUEST,
+            mode=exchange.mode,
+            all_agents=exchange.all_agents,
             travel_s=None,
         )
 
