@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from osgp.node.meter_image import MODELS
+from osgp.node.meter_image import MODELS, _Builder, build_image
 from osgp.node.rights import may_read
 from osgp.node.server import Port
 from osgp.tables.bt.bt00 import BT00
@@ -16,7 +16,7 @@ from osgp.tables.profile_geometry import geometry
 from osgp.tables.registry import all_procedures, all_tables
 from osgp.tables.services import FullRead
 from osgp.tables.table import EXTENDED
-from osgp.wire import layout_of
+from osgp.wire import Firmware, layout_of
 from osgp.wire.errors import ConfigError
 
 from .meters import Client, make
@@ -107,3 +107,13 @@ def test_a_change_of_dimensions_is_told() -> None:
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(ConfigError):
         make("2ph")
+
+
+@pytest.mark.parametrize("firmware", ["2.10", "3.50", "4.10", "4.60"])
+@pytest.mark.parametrize("model", MODELS)
+def test_devices_of_one_pattern_are_made_as_each_would_be_alone(model: str, firmware: str) -> None:
+    build_image(MODELS[model], "11112222", Firmware.parse(firmware), (10, 2050))
+    image = build_image(MODELS[model], "33334444", Firmware.parse(firmware), (10, 2050))
+    alone = _Builder(MODELS[model], "33334444", Firmware.parse(firmware), (10, 2050)).build()
+    assert image.to_json() == alone.to_json()
+    assert image.context.firmware == alone.context.firmware

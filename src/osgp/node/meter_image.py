@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from osgp.node.rights import may_write
+from osgp.tables.bt.bt01 import BT01
 from osgp.tables.bt.bt21 import BT21
 from osgp.tables.bt.bt23 import BT23
+from osgp.tables.et.et03 import ET03
+from osgp.tables.et.et04 import ET04
 from osgp.tables.et.et36 import ET36
 from osgp.tables.image import Image
 from osgp.tables.registry import all_tables
@@ -160,13 +164,7 @@ class _Builder:
         for declared in all_tables():
             add(declared)
         for declared in order:
-            layout: Layout[Any] = layout_of(declared, self.context)
-            table: Any = layout.zero()
-            _defaults(table)
-            make: Callable[[Any], None] | None = getattr(self, f"_{declared.__name__.lower()}", None)
-            if make is not None:
-                make(table)
-            raw = layout.encode(table)
+            raw = self.table(declared)
             self.context = self.context.with_table(declared, raw)
             self.raw[declared.number] = raw
         self.raw[extended(52)] = bytes(896 if self.many_profiles else 768)
@@ -176,6 +174,16 @@ class _Builder:
             declared: self.raw[declared.number] for declared in order if declared.number in self.absent
         }
         return Image(kept, base=Context(hidden, firmware=self.firmware, env=self.context.env))
+
+    def table(self, declared: type[Table]) -> bytes:
+        """One table, of the tables that are ready."""
+        layout: Layout[Any] = layout_of(declared, self.context)
+        table: Any = layout.zero()
+        _defaults(table)
+        make: Callable[[Any], None] | None = getattr(self, f"_{declared.__name__.lower()}", None)
+        if make is not None:
+            make(table)
+        return layout.encode(table)
 
     # --- basic tables
 
@@ -464,8 +472,23 @@ def _default(spec: Spec, value: Any) -> Any:
 
 
 def build_image(model: Model, serial: str, firmware: Firmware, procedures: tuple[int, ...]) -> Image:
-    """All tables of the catalogue that the firmware has, and hidden ones that still size others (BT21 on 2.10)."""
-    return _Builder(model, serial, firmware, procedures).build()
+    """All tables of the catalogue that the firmware has, and hidden ones that still size others (BT21 on 2.10).
+
+    They are made once for devices that differ in nothing but their serial number.
+    """
+    made, base = _pattern(model, firmware, procedures)
+    image = Image(made, base=base)
+    builder = _Builder(model, serial, firmware, procedures)
+    builder.context = image.context
+    for declared in (BT01, ET03, ET04):
+        image.put(declared.number, builder.table(declared))
+    return image
+
+
+@lru_cache(maxsize=32)
+def _pattern(model: Model, firmware: Firmware, procedures: tuple[int, ...]) -> tuple[dict[int, bytes], Context | None]:
+    image = _Builder(model, "", firmware, procedures).build()
+    return {number: image.read(number) for number in image}, image.base
 
 
 def check_model(name: str) -> Model:

@@ -53,6 +53,11 @@ class Image:
         self._base = base
         self._context: Context | None = None
 
+    @property
+    def base(self) -> Context | None:
+        """What is known beside the tables themselves."""
+        return self._base
+
     def __contains__(self, number: int) -> bool:
         return number in self._tables
 
