@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
-from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
-from threading import active_count
 from typing import Any
 
 from osgp.analyse.lon import (
@@ -71,11 +67,11 @@ _CHUNK = 1024
 """Records that go through all steps before the next ones do."""
 
 
-def explain_capture(path: Path | str, *, crc: bool | None = None, processes: int = 1) -> Iterator[str]:
+def explain_capture(path: Path | str, *, crc: bool | None = None) -> Iterator[str]:
     """The JSON text of each packet of a control network in a capture file, in order.
 
-    ``crc``: whether CN/IP packets end with the frame's CRC (None: taken for one if it is right). ``processes``: how many share the
-    work on a pcap file; more than one pays from some ten thousand packets on. Raises as ``osgp.ports.capture.lon_frames``.
+    ``crc``: whether CN/IP packets end with the frame's CRC (None: taken for one if it is right). Raises as
+    ``osgp.ports.capture.lon_frames``. One process: handing texts from one to another costs as much as making them.
     """
     try:
         data = Path(path).read_bytes()
@@ -85,10 +81,8 @@ def explain_capture(path: Path | str, *, crc: bool | None = None, processes: int
     if not isinstance(reader, PcapReader) or find_spec("numba") is None:
         for packet in lon_frames(data, crc=crc):
             yield from _explained(packet, crc)
-    elif processes <= 1:
-        yield from _explained_blocks(data, reader, _blocks(data, reader), crc)
     else:
-        yield from _shared(str(path), data, reader, crc, processes)
+        yield from _explained_blocks(data, reader, _blocks(data, reader), crc)
 
 
 def _explained_blocks(data: bytes, reader: PcapReader, blocks: Iterable[Block], crc: bool | None) -> Iterator[str]:
@@ -116,71 +110,14 @@ def _explained_blocks(data: bytes, reader: PcapReader, blocks: Iterable[Block], 
                 row += 1
 
 
-# ---- several processes: each has the file, is given places of blocks, and answers with their texts -------------------------
-_BETWEEN = "\0"
-"""Stands in no JSON text."""
-_work: tuple[bytes, PcapReader, bool | None] | None = None
-"""What a helping process works on."""
-
-
-def _shared(path: str, data: bytes, reader: PcapReader, crc: bool | None, processes: int) -> Iterator[str]:
-    # A fork is there at once, with the compiled code; with threads about it is not safe, and some systems have none.
-    method = "fork" if "fork" in get_all_start_methods() and active_count() == 1 else "spawn"
-    with ProcessPoolExecutor(processes, get_context(method), _prepare, (path, crc)) as pool:
-        waiting: deque[Future[str]] = deque()
-        places = _places(data, reader)
-        damage = None
-        while True:
-            try:
-                start = next(places, None)
-            except DecodeError as error:  # told when all before it has been
-                damage = error
-                break
-            if start is None:
-                break
-            waiting.append(pool.submit(_block, start))
-            if len(waiting) > 2 * processes:
-                yield from _texts(waiting.popleft())
-        while waiting:
-            yield from _texts(waiting.popleft())
-    if damage is not None:
-        raise damage
-
-
-def _texts(block: Future[str]) -> list[str]:
-    text = block.result()
-    return text.split(_BETWEEN) if text else []
-
-
-def _prepare(path: str, crc: bool | None) -> None:
-    global _work
-    data = Path(path).read_bytes()
-    reader = reader_of(Source(io.BytesIO(data)))
-    assert isinstance(reader, PcapReader), "the process that asks has looked"
-    _work = data, reader, crc
-
-
-def _block(start: tuple[int, int]) -> str:
-    """The texts of the records from a place on, up to a block of them; the number of the first goes with the place."""
-    assert _work is not None, "prepared when the process began"
-    data, reader, crc = _work
-    return _BETWEEN.join(_explained_blocks(data, reader, _blocks(data, reader, *start, one_block=True), crc))
-
-
 _BY_CNIP = 1
 """``loncolumns.Carrier.CNIP``, whose module wants NumPy."""
 Block = tuple[Any, ...]
 """Columns of records: carrier, fault, bounds of the payload; number, place, captured and original length, nanoseconds of the frame."""
 
 
-def _blocks(
-    data: bytes, reader: PcapReader, place: int = -1, number: int = 0, *, one_block: bool = False
-) -> Iterator[Block]:
-    """The records of a pcap file from a place on (the first), located in compiled code, up to _CHUNK at a time.
-
-    ``number``: of the record before. ``one_block``: only the first block, and no error. Raises DecodeError at the end of a damaged
-    file.
-    """
+def _blocks(data: bytes, reader: PcapReader) -> Iterator[Block]:
+    """The records of a pcap file, located in compiled code, up to _CHUNK at a time. Raises DecodeError at the end of a damaged one."""
     import numpy as np
 
     from osgp.analyse.lonindex import FULL, STOPPED, walk_records
@@ -189,7 +126,7 @@ def _blocks(
     view = np.frombuffer(data, np.uint8)
     offsets, captured, original, times, starts, ends, sources, destinations = np.empty((8, _CHUNK), np.int64)
     links, (carriers, faults) = np.full(_CHUNK, reader.link_type, np.int32), np.empty((2, _CHUNK), np.int8)
-    place, why = reader.source.offset if place < 0 else place, FULL
+    place, why, number = reader.source.offset, FULL, 0
     while why == FULL:
         count, place, why = walk_records(
             view, place, reader.order == "little", reader.unit_ns, offsets, captured, original, times
@@ -199,25 +136,6 @@ def _blocks(
         number += count
         columns = (carriers, faults, starts, ends, numbers, offsets, captured, original, times)
         yield tuple(column[:count] for column in columns)
-        if one_block:
-            return
-    if why == STOPPED:
-        _say_what_is_wrong(reader, place)
-
-
-def _places(data: bytes, reader: PcapReader) -> Iterator[tuple[int, int]]:
-    """Where blocks of _CHUNK records begin, and how many records are before. Raises DecodeError at the end of a damaged file."""
-    import numpy as np
-
-    from osgp.analyse.lonindex import FULL, STOPPED, walk_records
-
-    view = np.frombuffer(data, np.uint8)
-    columns = np.empty((4, _CHUNK), np.int64)
-    place, why, number = reader.source.offset, FULL, 0
-    while why == FULL:
-        yield place, number
-        count, place, why = walk_records(view, place, reader.order == "little", reader.unit_ns, *columns)
-        number += count
     if why == STOPPED:
         _say_what_is_wrong(reader, place)
 
