@@ -9,7 +9,11 @@ import pytest
 
 from osgp.app.messages import Probe, ProbeFlags
 from osgp.lon.address import Broadcast, SubnetNode, UniqueNodeId
+from osgp.lon.headers import write_pdu
 from osgp.lon.ltep import Service
+from osgp.lon.network import send_packet
+from osgp.lon.npdu import PduType
+from osgp.lon.packet import Packet
 from osgp.lon.transport import Options
 from osgp.sim.pl_device import PowerLineDevice
 from osgp.tables.services import FullRead, encode_request
@@ -222,6 +226,27 @@ def test_who_shouts_does_not_keep_others_out() -> None:
     line.stack.events()
     line.wire.run(line.wire.now + 20)
     assert asker.send(encode_request(FullRead(3), checksum=False))[0] == 0
+
+
+def from_everywhere(line: Line, apdu: bytes, number: int) -> Packet:
+    """A request in the name of another node each time."""
+    own = line.stack.configuration.memberships()[0]._replace(subnet=9 + number // 100, node=1 + number % 100)
+    return send_packet(own, own.domain, SubnetNode(1, 2), int(PduType.SPDU), write_pdu(True, 0, 3, apdu), 0)
+
+
+@pytest.mark.parametrize(
+    "apdu", [b"\x10" + bytes(30), b"\x4d" + bytes.fromhex("00 2c 34 01 05 57")], ids=["bad tags", "chains"]
+)
+def test_who_sends_from_many_addresses_does_not_keep_others_out(apdu: bytes) -> None:
+    line = commissioned()
+    (device,) = line.devices
+    for number in range(200):
+        device.node.receive(from_everywhere(line, apdu, number), line.wire.now)
+        device.node.outgoing(line.wire.now)
+    assert len(device.stack.reception) <= 16
+    line.stack.events()
+    line.wire.touch(line.ports[0])
+    assert line.askers[0].send(encode_request(FullRead(3), checksum=False))[0] == 0
 
 
 def test_a_challenge_flood_leaves_the_old_key_at_work() -> None:

@@ -117,7 +117,9 @@ class Reception:
 
     ``token`` gives random bytes for challenges. The number of records is the configuration's ``receive_transactions``. ``waits``: for
     a node on a shared line, whether a frame of ours (without CRC) has not had its turn yet: such an answer is not queued again for
-    a repetition of the message (project choice).
+    a repetition of the message (project choice). ``evict``: whoever comes when all records are taken gets the oldest one, an answered
+    one first, so that nobody shuts others out by sending from many addresses; a repeat of what was forgotten is a new message then
+    (project choice, for applications that know repeats by themselves).
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Reception:
         self._reply = 0
         self._room_at = 0.0
         self.waits: Callable[[bytes], bool] | None = None
+        self.evict = False
 
     def __len__(self) -> int:
         return len(self._records)
@@ -244,6 +247,11 @@ class Reception:
                 break
             self._forget(oldest)
         limit = self.configuration.receive_transactions
+        if self.evict:
+            if len(records) >= limit:
+                taken = records.values()
+                self._forget(next((each for each in taken if each.state != _PENDING), next(iter(taken))))
+            return True
         if len(records) < limit:
             return 2 * len(records) < limit or limit > 2 * _MOST_KEYS or self._is_fair(key, limit, now)
         if now < self._room_at:  # looked through before: nothing has expired since

@@ -119,6 +119,7 @@ class OsgpNode:
                 hint="Stack(configuration, management=GuardedManagement(configuration), commissionable=True)",
             )
         self.stack = stack
+        stack.reception.evict = True  # repeats are known by their security
         self.management = stack.management
         self.meter = meter
         self.memory = memory
