@@ -90,3 +90,17 @@ def test_a_device_among_plain_nodes_repeats_for_them() -> None:
     second.commission()
     second.hops = [Hop(1, first.place.node)]
     assert second.read("BT03")[0] == 1
+
+
+def test_who_runs_a_street_is_told_when_a_device_has_something_to_do() -> None:
+    line = Line("load")
+    (asker,) = line.askers
+    asker.commission()
+    assert asker.run("EP02", b"\1\0\0" + bytes(6) + b"\x2c\x01") == 1
+    due = asker.device.due()
+    assert due is not None
+    assert line.wire.now < due < line.wire.now + 301
+    asker.device.advance(due - 1.0)
+    assert asker.device.meter.relays.control[0] is True
+    asker.device.advance(due)
+    assert asker.device.meter.relays.control[0] is False

@@ -12,6 +12,7 @@ Project choice throughout::
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -180,6 +181,11 @@ class PowerLineDevice:
         self.node.provision(key_set)
         if self.wire is not None and self.port is not None:
             self.wire.touch(self.port)
+
+    def due(self) -> float | None:
+        """When ``advance`` would find something to do beside counting: an order that waits, a lock, a limit, new firmware."""
+        first = min((part.due for part in self.meter.parts), default=math.inf)
+        return self.meter.clock.true_at(first) - self.start if first < math.inf else None
 
     def advance(self, now: float) -> None:
         """Let the meter live up to ``now``, asked or not."""
