@@ -74,7 +74,7 @@ FIXED = {"nogil": True, "error_model": "numpy", "_nrt": False}
 # Only what Python calls is kept on disk: a cached kernel would go on using the old code of kernels of other files.
 CACHED = {**FIXED, "cache": True}
 
-BLOCK_BITS = 64
+BLOCK_BITS = 128
 """Line bits that are worked on together: all arrays then stay in the cache."""
 DETECTED, LOST, PACKET, DROPPED = 1, 2, 3, 4
 CRC_WRONG, TOO_SHORT, ENDLESS, FADED, OVERTAKEN = 1, 2, 3, 4, 5
