@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from osgp.node.osgp_tables import CONTACTOR, GENERATION, PREPAY, ContactorState,
 from osgp.node.osgp_tamper import Tamper
 from osgp.node.power_limit import PowerLimit
 from osgp.node.prepay import State
+from osgp.node.server import Port
 from osgp.sim.device_kinds import KINDS, SolarSource, make_meter
 from osgp.sim.load import Household
 from osgp.sim.load_weather import Weather
@@ -592,6 +594,25 @@ def test_a_device_of_any_kind_goes_on_where_it_was_saved(kind: str) -> None:
     for each in (meter, again):
         each.advance(client.now + 9000)
     assert json.dumps(again.to_json()) == json.dumps(meter.to_json())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_parameters_of_any_procedure_give_a_result(kind: str) -> None:
+    meter, client = device(kind)
+    chance = random.Random(kind)
+    client.port = Port("pl")
+    procedures = [number for number in meter.handlers if number not in (2054, 2059, 2085)]  # these make all logs anew
+    for turn in range(300):
+        raw = chance.choice((chance.randbytes, lambda size: bytes(chance.choice((0, 1, 2, 255)) for _ in range(size))))
+        data = chance.choice(procedures).to_bytes(2, "little") + bytes((turn % 250,)) + raw(chance.randrange(60))
+        client.port.broadcast = bool(chance.randrange(2))
+        assert client.write("BT07", data) == 0
+        client.now += chance.choice((0.0, 5.0, 700.0))
+        meter.advance(client.now)
+        client.now = max(client.now, meter.at)
+    for number in meter.image:
+        meter.refresh(number, client.now)
+    json.dumps(meter.to_json())
 
 
 def test_a_kind_that_is_none_is_refused() -> None:

@@ -360,6 +360,8 @@ class OsgpNode:
         true = self.utc_of(now)
         if verdict.ticket is None:
             self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self._broadcast)
+            if reply is not None:
+                self.stack.respond(reply, None, now)
             return
         self.last_secured = now
         answer = self._denied(verdict.denied) if verdict.denied is not None else None
