@@ -645,8 +645,10 @@ class Transport:
     # ---- ends ------------------------------------------------------------------------------------------------------
     def _end(self, transaction: Transaction, complete: bool, now: float, reason: str = "no answer") -> None:
         priority = transaction.options.priority
-        table = self._exact if type(transaction.destination) is SubnetNode else self._general
-        del table[transaction.key]
+        if type(transaction.destination) is SubnetNode:
+            del self._exact[transaction.key]
+        else:
+            del self._general[transaction.key]
         self._busy.discard(transaction.peer)
         self._active[priority] -= 1
         transaction.deadline = None

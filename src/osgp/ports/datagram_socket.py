@@ -59,37 +59,40 @@ class DatagramSocket(asyncio.DatagramTransport):
         self._lone += 1
         if self._lone >= _LONE + _PROBE:
             self._lone = _LONE - 1
+        receive, received = self._receive, self._received  # a call of what is no method is slower without a name
         try:
-            data, source = self._receive(_BYTES)
+            data, source = receive(_BYTES)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._protocol.error_received(error)
             return
-        self._received(data, source)
+        received(data, source)
 
     def _read_many(self) -> None:
         """Read until the socket is empty, or it is others' turn."""
+        receive, received = self._receive, self._received
         for count in range(_MOST):
             if self._closing:
                 return
             try:
-                data, source = self._receive(_BYTES)
+                data, source = receive(_BYTES)
             except (BlockingIOError, InterruptedError):
                 self._lone = 0 if count > 1 else self._lone + 1
                 return
             except OSError as error:
                 self._protocol.error_received(error)
                 return
-            self._received(data, source)
+            received(data, source)
         self._lone = 0
 
     # ---- writing ---------------------------------------------------------------------------------------------------
     def sendto(self, data: Any, addr: Any = None) -> None:
         """Send a datagram, now or when the socket has room. Raises ValueError for an address of another kind."""
         if not self._waiting:
+            send = self._send
             try:
-                self._send(data, addr)
+                send(data, addr)
                 return
             except (BlockingIOError, InterruptedError):
                 self._loop.add_writer(self._socket, self._writable)

@@ -112,13 +112,15 @@ class LonIpPort(DatagramPort):
         return found
 
     def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
-        packet: Any = self._read(datagram, source, now)
-        if packet is not None:
-            self.machine.receive(packet, now)
-            managed = self._managed
-            if managed is not None and managed.announce_period_s != self._announce_s:
-                self._announce_s = managed.announce_period_s
-                self._announce_every(self._announce_s)
+        read = self._read
+        packet: Any = read(datagram, source, now)
+        if packet is None:
+            return
+        self.machine.receive(packet, now)
+        managed = self._managed
+        if managed is not None and managed.announce_period_s != self._announce_s:
+            self._announce_s = managed.announce_period_s
+            self._announce_every(self._announce_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""

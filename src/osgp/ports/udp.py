@@ -241,7 +241,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         if self._transport is None:
             raise PortClosed(f"{self.name} is closed")
         now = self._clock()
-        handle = self._commands.request(destination, apdu, now, *args)
+        commands = self._commands
+        handle = commands.request(destination, apdu, now, *args) if args else commands.request(destination, apdu, now)
         if waiting is not None:
             self._waiting[handle] = waiting
         if not self._flushing:
@@ -292,7 +293,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         if self._flushing or self._transport is None:
             return  # the flush that is under way, or the one on opening, will see to it
         self._flushing = True
-        machine = self.machine
+        machine, outgoing = self.machine, self._outgoing
         try:
             events = machine.events()
             for _ in range(_ROUNDS):
@@ -305,7 +306,7 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
                             on_event(event)
                         except Exception as error:
                             self.report(error)
-                for packet in self._outgoing(now):
+                for packet in outgoing(now):
                     self._send(packet, now)
                 events = machine.events()
                 if not events:
@@ -361,14 +362,18 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         if self._full:
             self.statistics.unsent += 1
             return
+        write = self._write  # a call of what is no method is slower without a name
         try:
-            datagram, endpoints = self._write(packet, now)
+            datagram, endpoints = write(packet, now)
         except Error:
             self.statistics.unsent += 1
             return
+        leaving = self._turn.leaving
+        if leaving is not None and len(endpoints) == 1 and self._tap is None:
+            leaving.append((self, datagram, endpoints[0]))
+            return
         if not endpoints:
             self.statistics.unrouted += 1
-        leaving = self._turn.leaving
         for endpoint in endpoints:
             if self._tap is not None:
                 self._show(now, "out", datagram, endpoint)
