@@ -136,10 +136,10 @@ def test_requests_and_responses(name: str) -> None:
     assert cipher.open_request(frame) == plaintext
     assert cipher.open_response(response, frame) == answer
     counter = given["seq"].to_bytes(4, "big")
-    assert (cipher._request_nonce + counter).hex() == wanted["request_nonce"]
+    assert (cipher.request_nonce + counter).hex() == wanted["request_nonce"]
     assert (cipher._response_nonce + counter).hex() == wanted["response_nonce"]
-    assert (cipher._request_aad + counter).hex() == wanted["request_aad"]
-    assert (cipher._request_aad + counter + frame[-8:]).hex() == wanted["response_aad"]
+    assert (cipher.request_aad + counter).hex() == wanted["request_aad"]
+    assert (cipher.request_aad + counter + frame[-8:]).hex() == wanted["response_aad"]
     asked, said = laid_out(SecuredRequest, frame), laid_out(SecuredResponse, response)
     assert (asked.seq, len(asked.ciphertext), len(said.ciphertext)) == (given["seq"], len(plaintext), len(answer))
 

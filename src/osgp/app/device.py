@@ -14,6 +14,8 @@ import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from cryptography.exceptions import InvalidTag
+
 from osgp.app.aes import DeviceKeys, check_neuron_id, device_keys, psk_of, unwrap_key
 from osgp.app.allowed import Command, command_of
 from osgp.app.counters import LastSeen, SendCounter, Uses, load_number, stored
@@ -24,7 +26,7 @@ from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import Alert, KeyUpdate, KeyUpdateKind, SequenceErrorContents
 from osgp.app.profile import OsgpProfile
 from osgp.app.state import BroadcastKeys, BroadcastNotes, KeySetRecord, UmkRecord, key_set_of, load_record
-from osgp.app.suite import Address, BroadcastCipher, KeySet, UnicastCipher, belongs, slot_of
+from osgp.app.suite import FRAME_PIECES, Address, BroadcastCipher, KeySet, UnicastCipher, belongs, slot_of
 from osgp.app.token import check
 from osgp.app.verdict import Accepted, Answered, Denied, How, Refused, Verdict
 from osgp.crypto.keys import Key, default_key
@@ -38,7 +40,7 @@ _BROADCAST_MIN = 14
 _EPOCH_START = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NO_KEY = bytes(16)
 _WRITES = (FULL_WRITE, PART_WRITE)
-_COUNTER = struct.Struct(">I").unpack_from
+_NUMBER = struct.Struct(">I").unpack
 # Members of an enumeration and the making of a named tuple are slow enough to be seen beside one AES-CCM.
 _UNANSWERED, _BY_ID = How.UNANSWERED, How.REQUEST_BY_ID
 _tuple = tuple.__new__
@@ -331,12 +333,14 @@ class DeviceSecurity:
         cipher = self._unicast[apdu[0] & 1]
         if cipher is None:
             return _REFUSED["unknown-slot"]
-        plaintext = cipher.open_request(apdu)
-        if plaintext is None:
+        ciphertext, counter, tag = FRAME_PIECES[size](apdu)
+        try:  # as UnicastCipher.open_request
+            plaintext = cipher.decrypt(cipher.request_nonce + counter, ciphertext + tag, cipher.request_aad + counter)
+        except InvalidTag:
             self._failed(now)
             return _REFUSED["bad-tag"]
         self._failures = 0
-        (seq,) = _COUNTER(apdu, size - 12)
+        (seq,) = _NUMBER(counter)
         committed = False
         last = self._last
         if cipher is self._committing:

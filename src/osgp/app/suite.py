@@ -18,7 +18,7 @@ from osgp.app.profile import OsgpProfile
 from osgp.crypto.keys import Key
 from osgp.wire.errors import ConfigError
 
-__all__ = ["Address", "BroadcastCipher", "KeySet", "UnicastCipher", "belongs", "slot_of"]
+__all__ = ["FRAME_PIECES", "Address", "BroadcastCipher", "KeySet", "UnicastCipher", "belongs", "slot_of"]
 
 MAX_GENERATION = 0xFFFF
 _TAIL = 4 + TAG_SIZE
@@ -32,7 +32,7 @@ def _cut(head: int, *tail: int) -> list[Callable[[bytes], tuple[bytes, ...]]]:
     return [struct.Struct(f"{head}x{max(0, size - least)}s{ends}").unpack for size in range(_LONGEST)]
 
 
-_FRAME = _cut(1, 4, TAG_SIZE)
+FRAME_PIECES = _cut(1, 4, TAG_SIZE)
 """Ciphertext, counter and tag of a frame with a counter."""
 _SEALED = _cut(0, TAG_SIZE)
 """Ciphertext and tag, as AES-CCM gives them."""
@@ -108,36 +108,36 @@ class UnicastCipher:
     __slots__ = (
         "_alert_aad",
         "_alert_nonce",
-        "_decrypt",
         "_encrypt",
         "_error_aad",
         "_error_nonce",
-        "_request_aad",
-        "_request_nonce",
         "_response_nonce",
         "alert_code",
+        "decrypt",
         "error_code",
         "generation",
+        "request_aad",
         "request_code",
+        "request_nonce",
         "slot",
     )
 
     def __init__(self, ku: Key, generation: int, neuron_id: bytes, address: Address, profile: OsgpProfile) -> None:
         codes, nonces = profile.codes, profile.nonces
         ccm = AESCCM(ku.for_aes(), tag_length=TAG_SIZE)
-        self._encrypt, self._decrypt = ccm.encrypt, ccm.decrypt
+        self._encrypt, self.decrypt = ccm.encrypt, ccm.decrypt
         self.generation = generation
         self.slot = slot = slot_of(generation)
         self.request_code = bytes([codes.request + slot])
         self.error_code = bytes([codes.sequence_error + slot])
         self.alert_code = bytes([codes.alert + slot])
         tail = check_neuron_id(neuron_id) + generation.to_bytes(2, "big")
-        self._request_nonce = bytes([nonces.request]) + tail
+        self.request_nonce = bytes([nonces.request]) + tail
         self._response_nonce = bytes([nonces.response]) + tail
         self._error_nonce = bytes([nonces.sequence_error]) + tail
         self._alert_nonce = bytes([nonces.alert]) + tail
         place = address.dom + bytes([address.subnet, address.node])
-        self._request_aad = place + self.request_code
+        self.request_aad = place + self.request_code
         self._error_aad = place + self.error_code
         self._alert_aad = place + self.alert_code
 
@@ -147,29 +147,29 @@ class UnicastCipher:
     def seal_request(self, plaintext: bytes, seq: int) -> bytes:
         """The secured request (3.3). The caller answers for using each number once."""
         counter = seq.to_bytes(4, "big")
-        sealed = self._encrypt(self._request_nonce + counter, plaintext, self._request_aad + counter)
+        sealed = self._encrypt(self.request_nonce + counter, plaintext, self.request_aad + counter)
         ciphertext, tag = _SEALED[len(sealed)](sealed)
         return self.request_code + ciphertext + counter + tag
 
     def open_request(self, frame: bytes) -> bytes | None:
         """The plaintext of a secured request of at least 13 bytes, or None if its tag is bad."""
-        ciphertext, counter, tag = _FRAME[len(frame)](frame)
+        ciphertext, counter, tag = FRAME_PIECES[len(frame)](frame)
         try:
-            return self._decrypt(self._request_nonce + counter, ciphertext + tag, self._request_aad + counter)
+            return self.decrypt(self.request_nonce + counter, ciphertext + tag, self.request_aad + counter)
         except InvalidTag:
             return None
 
     def seal_response(self, plaintext: bytes, request: bytes) -> bytes:
         """The secured response to a request, whose tag it covers (3.4)."""
         tail = request[-_TAIL:]
-        sealed = self._encrypt(self._response_nonce + tail[:4], plaintext, self._request_aad + tail)
+        sealed = self._encrypt(self._response_nonce + tail[:4], plaintext, self.request_aad + tail)
         return self.request_code + sealed
 
     def open_response(self, frame: bytes, request: bytes) -> bytes | None:
         """The plaintext of a response of at least 9 bytes to exactly this request, or None."""
         tail = request[-_TAIL:]
         try:
-            return self._decrypt(self._response_nonce + tail[:4], frame[1:], self._request_aad + tail)
+            return self.decrypt(self._response_nonce + tail[:4], frame[1:], self.request_aad + tail)
         except InvalidTag:
             return None
 
@@ -185,7 +185,7 @@ class UnicastCipher:
         counter = frame[-_TAIL:-TAG_SIZE]
         aad = self._error_aad + counter + request[-TAG_SIZE:]
         try:
-            return self._decrypt(self._error_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], aad)
+            return self.decrypt(self._error_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], aad)
         except InvalidTag:
             return None
 
@@ -199,7 +199,7 @@ class UnicastCipher:
         """The plaintext of an alert, or None."""
         counter = frame[-_TAIL:-TAG_SIZE]
         try:
-            return self._decrypt(
+            return self.decrypt(
                 self._alert_nonce + counter, frame[1:-_TAIL] + frame[-TAG_SIZE:], self._alert_aad + counter
             )
         except InvalidTag:
