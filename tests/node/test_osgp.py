@@ -512,7 +512,8 @@ def test_a_memory_that_fails_is_told_and_nothing_is_carried_out() -> None:
 
 
 # ---- topology -------------------------------------------------------------------------------------------------------
-def test_a_concentrator_finds_a_far_device_through_a_commissioned_agent() -> None:
+@pytest.mark.parametrize("service", [Service.UNACKD, Service.UNACKD_RPT])
+def test_a_concentrator_finds_a_far_device_through_a_commissioned_agent(service: Service) -> None:
     levels = line_levels(3, first_db=25.0, step_db=40.0)
     line = Line("1ph", "3ph", levels=levels)
     near, far = line.askers
@@ -520,7 +521,7 @@ def test_a_concentrator_finds_a_far_device_through_a_commissioned_agent() -> Non
         port.phase = phase
     near.commission()
     probe = Probe(round=5, lo=0, hi=0xFFFF, flags=ProbeFlags(only_uncommissioned=1), slots=8, slot_time=40, sender=NC)
-    options = ChainOptions(service=Service.UNACKD, all_agents=True)
+    options = ChainOptions(service=service, target_retry=1, all_agents=True)
     line.stack.request_via([Hop(1, 2)], Broadcast(), probe.encode(), line.wire.now, options)
     line.wire.touch(line.port)
     line.wire.run(line.wire.now + 15)

@@ -60,6 +60,8 @@ class Agent:
         silent: Callable[[float], bool],
         damaged: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.code = 0x1A
+        """Of its messages, as the profile says."""
         self.unique_node_id = unique_node_id
         self.program_id = program_id
         self._state = state
@@ -77,7 +79,7 @@ class Agent:
     def receive(
         self, apdu: bytes, source: SubnetNode, domain: bytes, heard: Heard, now: float, *, alternate_path: bool = False
     ) -> None:
-        """Take a message of code 1A. What cannot be read is dropped and counted."""
+        """Take a message of the agent's code. What cannot be read is dropped and counted."""
         try:
             if apdu[1:2] == _PROBE:
                 self._probed(Probe.decode(apdu), source, domain, heard, now, alternate_path)
@@ -111,6 +113,7 @@ class Agent:
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         here = Here(
+            code=self.code,
             round=probe.round,
             neuron_id=self.unique_node_id,
             strength=decibels(heard.strength_db),
@@ -144,7 +147,7 @@ class Agent:
 
     # ---- having asked ----------------------------------------------------------------------------------------------
     def asked(self, apdu: bytes) -> None:
-        """This device sends a message of code 1A on, as proxy agent: of a probe's round answers count, and of no other."""
+        """This device sends a message of the agent's code on, as proxy agent: of a probe's round answers count, and of no other."""
         if apdu[1:2] != _PROBE:
             return
         try:

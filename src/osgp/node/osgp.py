@@ -59,7 +59,7 @@ __all__ = ["OsgpNode", "Suite"]
 
 _SPDU = int(PduType.SPDU)
 _APDU = int(PduType.APDU)
-_REQUEST = int(Service.REQUEST)
+_TPDU = int(PduType.TPDU)
 _MODE = "mode"
 _EVENTS_KEPT = 64
 _NEVER = float("-inf")
@@ -163,6 +163,8 @@ class OsgpNode:
         self.after_answer: list[Callable[[], None]] = []
         """What is to be done when the request at work has been answered."""
         self.security = security()
+        self.agent.code = self.security.profile.codes.atm
+        self._probe = bytes((self.agent.code, 1))
         self._load()
         self.attach()
         self.settle_place()
@@ -231,9 +233,11 @@ class OsgpNode:
         """Packets for the line, in order."""
         packets = self.stack.outgoing(now)
         for packet in packets:
-            pdu = packet.npdu.pdu
-            if pdu[:1] == b"\x1a" and packet.npdu.control >> 4 & 3 == _APDU:
+            pdu, kind = packet.npdu.pdu, packet.npdu.control >> 4 & 3
+            if kind == _APDU and pdu[:2] == self._probe:
                 self.agent.asked(pdu)
+            elif kind == _TPDU and pdu[1:3] == self._probe:  # repeated, behind its header
+                self.agent.asked(pdu[1:])
         return packets
 
     def events(self) -> Sequence[Event]:
