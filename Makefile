@@ -2,7 +2,7 @@
 #   make demo        twelve simulated meters, a collector and a page on http://127.0.0.1:8080 (ONCE=1: one round, then exit)
 #   make test        everything that must hold before a change goes in
 #   make test-long   the long fuzzing and endurance tests
-#   make lint | format | docs | bench
+#   make lint | format | docs | bench | bench-phy (curves of the power-line receiver)
 # A virtual environment is made in .venv at the first call and kept; PYTHON=… chooses the interpreter.
 .POSIX:
 SHELL = /bin/sh
@@ -14,7 +14,7 @@ CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218 tests/sim/test
 WORKERS = 2
 ONCE =
 
-.PHONY: help demo test test-long docs lint format bench system pytest second clean
+.PHONY: help demo test test-long docs lint format bench bench-phy system pytest second clean
 
 help:
 	@sed -n '2,6s/^# //p' Makefile
@@ -48,6 +48,9 @@ docs: $(VENV)/.stamp-test
 
 bench: system $(VENV)/.stamp-test
 	$(BIN)/osgp bench
+
+bench-phy: $(VENV)/.stamp-test
+	$(BIN)/python tools/phy_curves.py --fresh
 
 # The floors below the node once more on Python 3.13, where the machine has it.
 second: $(VENV)/.stamp-test
