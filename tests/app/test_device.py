@@ -265,7 +265,7 @@ def test_a_later_handshake_replaces_what_is_pending_only_when_it_proves_itself()
     exchange(device, second)
 
 
-def test_handshake_messages_come_as_requests_to_the_neuron_id() -> None:
+def test_handshake_messages_come_as_requests_to_the_unique_node_id() -> None:
     device, challenge = a_device(), a_peer().challenge(terms(), 0.0)
     for how in (How.REQUEST, How.UNANSWERED):
         assert device.receive(challenge, how, 0.0) == Refused("how")

@@ -43,7 +43,7 @@ def ask(one: Agent, apdu: bytes, now: float = 0.0, source: SubnetNode = ASKER) -
 def answer(round_: int, number: int, margin: int = 12) -> bytes:
     return Here(
         round=round_,
-        neuron_id=number.to_bytes(6, "big"),
+        unique_node_id=number.to_bytes(6, "big"),
         strength=-50,
         margin=margin,
         phase=3,
@@ -66,7 +66,7 @@ def test_a_probe_is_answered_in_the_slot_that_the_hash_draws() -> None:
     assert not one.due(due - 0.001) or slot == 0
     (found,) = one.due(due)
     here = Here.decode(found.apdu)
-    assert (here.neuron_id, here.round, here.strength, here.margin, here.phase) == (ND, 7, -40, 15, 1)
+    assert (here.unique_node_id, here.round, here.strength, here.margin, here.phase) == (ND, 7, -40, 15, 1)
     assert (found.to, found.domain) == (ASKER, b"OSG")
     assert one.deadline() is None
 

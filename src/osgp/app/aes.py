@@ -18,11 +18,11 @@ from osgp.wire.errors import ConfigError
 
 __all__ = [
     "MAC_SIZE",
-    "NEURON_ID_SIZE",
+    "UNIQUE_NODE_ID_SIZE",
     "TAG_SIZE",
     "DeviceKeys",
     "SessionKeys",
-    "check_neuron_id",
+    "check_unique_node_id",
     "cmac",
     "device_keys",
     "kdf",
@@ -34,7 +34,7 @@ __all__ = [
 
 TAG_SIZE = 8
 MAC_SIZE = 16
-NEURON_ID_SIZE = 6
+UNIQUE_NODE_ID_SIZE = 6
 
 
 class DeviceKeys(NamedTuple):
@@ -69,30 +69,30 @@ def kdf(key: Key, label: str, context: bytes, size: int = 16) -> bytes:
     return out[:size]
 
 
-def check_neuron_id(neuron_id: bytes) -> bytes:
+def check_unique_node_id(unique_node_id: bytes) -> bytes:
     """The six bytes, or ConfigError."""
-    if len(neuron_id) != NEURON_ID_SIZE:
-        raise ConfigError(f"a Neuron ID has 6 bytes, not {len(neuron_id)}")
-    return bytes(neuron_id)
+    if len(unique_node_id) != UNIQUE_NODE_ID_SIZE:
+        raise ConfigError(f"a unique_node_id has 6 bytes, not {len(unique_node_id)}")
+    return bytes(unique_node_id)
 
 
-def psk_of(umk: Key, neuron_id: bytes, concentrator_id: bytes, epoch: int, profile: OsgpProfile) -> Key:
+def psk_of(umk: Key, unique_node_id: bytes, concentrator_id: bytes, epoch: int, profile: OsgpProfile) -> Key:
     """PSK of a device for one concentrator and epoch: all that a concentrator is ever given (3.1)."""
-    context = check_neuron_id(neuron_id) + check_neuron_id(concentrator_id) + epoch.to_bytes(2, "big")
+    context = check_unique_node_id(unique_node_id) + check_unique_node_id(concentrator_id) + epoch.to_bytes(2, "big")
     return Key(kdf(umk, profile.labels.psk, context))
 
 
-def device_keys(umk: Key, neuron_id: bytes, profile: OsgpProfile) -> DeviceKeys:
+def device_keys(umk: Key, unique_node_id: bytes, profile: OsgpProfile) -> DeviceKeys:
     """KEK, KCRIT and KFW of a device (3.1)."""
-    labels, context = profile.labels, check_neuron_id(neuron_id)
+    labels, context = profile.labels, check_unique_node_id(unique_node_id)
     return DeviceKeys(*(Key(kdf(umk, label, context)) for label in (labels.kek, labels.kcrit, labels.kfw)))
 
 
 def session_keys(
-    psk: Key, rc: bytes, concentrator_id: bytes, rd: bytes, neuron_id: bytes, suite: int, profile: OsgpProfile
+    psk: Key, rc: bytes, concentrator_id: bytes, rd: bytes, unique_node_id: bytes, suite: int, profile: OsgpProfile
 ) -> SessionKeys:
     """KMAC, KPD and KU of a handshake, from both randoms (3.1)."""
-    context = rc + check_neuron_id(concentrator_id) + rd + check_neuron_id(neuron_id) + bytes([suite])
+    context = rc + check_unique_node_id(concentrator_id) + rd + check_unique_node_id(unique_node_id) + bytes([suite])
     out = kdf(psk, profile.labels.session, context, 48)
     return SessionKeys(Key(out[:16]), Key(out[16:32]), Key(out[32:]))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from osgp.app.aes import check_neuron_id
+from osgp.app.aes import check_unique_node_id
 from osgp.app.counters import SendCounter, Uses
 from osgp.app.events import KeyChanged, KeyUsage, SecurityEvent, StorageFailed
 from osgp.app.memory import Memory, StorageError
@@ -35,7 +35,7 @@ class BroadcastSender:
         randomness: Callable[[int], bytes],
         profile: OsgpProfile | None = None,
     ) -> None:
-        self.concentrator_id = check_neuron_id(concentrator_id)
+        self.concentrator_id = check_unique_node_id(concentrator_id)
         if len(domain) not in DOMAIN_SIZES:
             raise ConfigError(f"a domain id has 0, 1, 3 or 6 bytes, not {len(domain)}")
         self.domain = domain

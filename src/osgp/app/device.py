@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 
-from osgp.app.aes import DeviceKeys, check_neuron_id, device_keys, psk_of, unwrap_key
+from osgp.app.aes import DeviceKeys, check_unique_node_id, device_keys, psk_of, unwrap_key
 from osgp.app.allowed import Command, command_of
 from osgp.app.counters import LastSeen, SendCounter, Uses, load_number, stored
 from osgp.app.critical import BT07, FULL_WRITE, PART_WRITE, critical
@@ -89,7 +89,7 @@ def _from_epoch(now: float) -> dt.datetime:
 class DeviceSecurity:
     """See the module. ``groups()``: the device's group ids; ``utc(now)``: its own clock; ``randomness(n)``: n unguessable bytes.
 
-    Raises ConfigError for a UMK that is published (``policy.allow_known_keys``), a Neuron ID of another size, or a damaged
+    Raises ConfigError for a UMK that is published (``policy.allow_known_keys``), a unique_node_id of another size, or a damaged
     memory; StorageError if the memory cannot be read.
     """
 
@@ -130,14 +130,14 @@ class DeviceSecurity:
         "_unicast_uses",
         "_utc",
         "epoch",
-        "neuron_id",
         "policy",
         "profile",
+        "unique_node_id",
     )
 
     def __init__(
         self,
-        neuron_id: bytes,
+        unique_node_id: bytes,
         umk: Key,
         memory: Memory,
         *,
@@ -147,7 +147,7 @@ class DeviceSecurity:
         groups: Callable[[], Collection[int]] = tuple,
         utc: Callable[[float], dt.datetime] = _from_epoch,
     ) -> None:
-        self.neuron_id = check_neuron_id(neuron_id)
+        self.unique_node_id = check_unique_node_id(unique_node_id)
         self.profile = profile or OsgpProfile()
         self.policy = policy or DevicePolicy()
         umk.for_aes()
@@ -158,7 +158,7 @@ class DeviceSecurity:
         self._groups = groups
         self._utc = utc
         self._events: list[SecurityEvent] = []
-        self._handshake = DeviceHandshake(self.neuron_id, randomness, self.profile)
+        self._handshake = DeviceHandshake(self.unique_node_id, randomness, self.profile)
         codes = self.profile.codes
         self._handlers: dict[int, Callable[[bytes, How, float], Verdict]] = {
             codes.request: self._request,
@@ -208,7 +208,7 @@ class DeviceSecurity:
         self._committing: UnicastCipher | None = None
         for one in (self._set, self._pending):
             if one is not None:
-                cipher = UnicastCipher(one.ku, one.ku_generation, self.neuron_id, one.address, self.profile)
+                cipher = UnicastCipher(one.ku, one.ku_generation, self.unique_node_id, one.address, self.profile)
                 self._unicast[cipher.slot] = cipher
                 if one is self._pending:
                     self._committing = cipher
@@ -230,7 +230,7 @@ class DeviceSecurity:
         self._request_cipher: UnicastCipher | None = None
 
     def __repr__(self) -> str:
-        return f"DeviceSecurity({self.neuron_id.hex()}, generation {self.ku_generation})"
+        return f"DeviceSecurity({self.unique_node_id.hex()}, generation {self.ku_generation})"
 
     # --- what is known
 
@@ -241,7 +241,7 @@ class DeviceSecurity:
 
     @property
     def concentrator_id(self) -> bytes | None:
-        """Neuron ID of the concentrator that commissioned the device."""
+        """unique_node_id of the concentrator that commissioned the device."""
         return self._set.concentrator_id if self._set else None
 
     @property
@@ -299,7 +299,7 @@ class DeviceSecurity:
 
     def _keys(self) -> DeviceKeys:
         if self._device_keys is None:
-            self._device_keys = device_keys(self._umk, self.neuron_id, self.profile)
+            self._device_keys = device_keys(self._umk, self.unique_node_id, self.profile)
         return self._device_keys
 
     # --- messages in
@@ -425,7 +425,7 @@ class DeviceSecurity:
             return plaintext, None
         if not self.policy.tokens:
             return plaintext, None
-        found = check(self._keys().kcrit, self.neuron_id, order.covered, order.token, self._token, self.profile)
+        found = check(self._keys().kcrit, self.unique_node_id, order.covered, order.token, self._token, self.profile)
         if isinstance(found, str):
             called = order.procedure
             return plaintext, Denied(found, called.field, called.psn) if called else Denied(found)
@@ -584,7 +584,7 @@ class DeviceSecurity:
     # --- commissioning
 
     def _fcm(self, apdu: bytes, how: How, now: float) -> Verdict:
-        """3.7: challenge and commission, to the Neuron ID, as requests."""
+        """3.7: challenge and commission, to the unique_node_id, as requests."""
         kind = apdu[1] if len(apdu) > 1 else 0
         if len(apdu) != {1: CHALLENGE_SIZE, 2: COMMISSION_SIZE}.get(kind):
             return _REFUSED["length"]
@@ -608,7 +608,7 @@ class DeviceSecurity:
 
     def _psk(self, concentrator_id: bytes, epoch: int) -> Key:
         umk = self._next_umk if self._next_umk is not None and epoch >= self._next_epoch else self._umk
-        return psk_of(umk, self.neuron_id, concentrator_id, epoch, self.profile)
+        return psk_of(umk, self.unique_node_id, concentrator_id, epoch, self.profile)
 
     def _count_fcm(self, now: float) -> bool:
         """One more of today's; False when there were enough."""

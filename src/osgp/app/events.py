@@ -54,7 +54,7 @@ class StorageFailed:
 class GenerationWentBack:
     """A device proved itself with a generation below the known one: it was reset, or there are two of it."""
 
-    neuron_id: bytes
+    unique_node_id: bytes
     known: int
     reported: int
 

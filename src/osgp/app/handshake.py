@@ -63,8 +63,8 @@ def _contents_cipher(kpd: Key) -> AESCCM:
     return AESCCM(kpd.for_aes(), tag_length=TAG_SIZE)
 
 
-def _contents_nonce(neuron_id: bytes, epoch: int, profile: OsgpProfile) -> bytes:
-    return bytes([profile.nonces.commissioning]) + neuron_id + epoch.to_bytes(2, "big") + bytes(4)
+def _contents_nonce(unique_node_id: bytes, epoch: int, profile: OsgpProfile) -> bytes:
+    return bytes([profile.nonces.commissioning]) + unique_node_id + epoch.to_bytes(2, "big") + bytes(4)
 
 
 @dataclass(slots=True)
@@ -85,8 +85,8 @@ class _DeviceSide:
 class DeviceHandshake:
     """The device's side. ``randomness(32)`` gives RD."""
 
-    def __init__(self, neuron_id: bytes, randomness: Callable[[int], bytes], profile: OsgpProfile) -> None:
-        self._neuron_id = neuron_id
+    def __init__(self, unique_node_id: bytes, randomness: Callable[[int], bytes], profile: OsgpProfile) -> None:
+        self._unique_node_id = unique_node_id
         self._randomness = randomness
         self._profile = profile
         self._open: _DeviceSide | None = None
@@ -120,7 +120,7 @@ class DeviceHandshake:
             message.rc,
             message.concentrator_id,
             rd,
-            self._neuron_id,
+            self._unique_node_id,
             suite,
             self._profile,
         )
@@ -128,7 +128,7 @@ class DeviceHandshake:
             code=self._profile.codes.fcm,
             suite=suite,
             rd=rd,
-            neuron_id=self._neuron_id,
+            unique_node_id=self._unique_node_id,
             epoch=message.epoch,
             generation=generation,
             mac=NO_MAC,
@@ -155,7 +155,7 @@ class DeviceHandshake:
         bare = apdu[:-MAC_SIZE]
         if not hmac.compare_digest(mac(keys.kmac, MAC2, opened.challenge, opened.reply, bare), apdu[-MAC_SIZE:]):
             return Refused("bad-mac")
-        nonce = _contents_nonce(self._neuron_id, opened.epoch, self._profile)
+        nonce = _contents_nonce(self._unique_node_id, opened.epoch, self._profile)
         try:
             plaintext = _contents_cipher(keys.kpd).decrypt(nonce, bare[2:], opened.challenge + opened.reply)
         except InvalidTag:
@@ -220,9 +220,9 @@ class PeerHandshake:
     """The concentrator's side, for one device. ``randomness(32)`` gives RC."""
 
     def __init__(
-        self, neuron_id: bytes, concentrator_id: bytes, randomness: Callable[[int], bytes], profile: OsgpProfile
+        self, unique_node_id: bytes, concentrator_id: bytes, randomness: Callable[[int], bytes], profile: OsgpProfile
     ) -> None:
-        self._neuron_id = neuron_id
+        self._unique_node_id = unique_node_id
         self._concentrator_id = concentrator_id
         self._randomness = randomness
         self._profile = profile
@@ -269,7 +269,7 @@ class PeerHandshake:
             same = hmac.compare_digest(apdu, opened.reply)
             return Answered(opened.commission, "repeat") if same else Refused("handshake")
         message = ChallengeReply.decode(apdu)
-        if message.neuron_id != self._neuron_id:
+        if message.unique_node_id != self._unique_node_id:
             return Refused("identity")
         if message.epoch != opened.epoch:
             return Refused("epoch")
@@ -277,7 +277,7 @@ class PeerHandshake:
         if message.suite != suite:
             return Refused("suite")
         keys = session_keys(
-            opened.psk, opened.rc, self._concentrator_id, message.rd, self._neuron_id, suite, self._profile
+            opened.psk, opened.rc, self._concentrator_id, message.rd, self._unique_node_id, suite, self._profile
         )
         if not hmac.compare_digest(mac(keys.kmac, MAC1, opened.challenge, apdu[:-MAC_SIZE]), message.mac):
             return Refused("bad-mac")
@@ -302,7 +302,7 @@ class PeerHandshake:
             b=terms.b,
             d=terms.d,
         ).encode()
-        nonce = _contents_nonce(self._neuron_id, opened.epoch, self._profile)
+        nonce = _contents_nonce(self._unique_node_id, opened.epoch, self._profile)
         sealed = _contents_cipher(keys.kpd).encrypt(nonce, plaintext, opened.challenge + opened.reply)
         bare = Commission(code=self._profile.codes.fcm, ciphertext=sealed, mac=NO_MAC).encode()[:-MAC_SIZE]
         return bare + mac(keys.kmac, MAC2, opened.challenge, opened.reply, bare)

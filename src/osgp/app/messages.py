@@ -155,7 +155,7 @@ class Challenge(
     kind: FcmKind = f.code(FcmKind, default=FcmKind.CHALLENGE)
     suites: Suites = f.bits(Suites, doc="what the concentrator offers; under MAC 1, so that a downgrade shows")
     rc: bytes = f.binary(32, orig="RC", doc="random of the concentrator")
-    concentrator_id: bytes = f.binary(6, orig="NC", doc="Neuron ID of the concentrator")
+    concentrator_id: bytes = f.binary(6, orig="NC", doc="unique_node_id of the concentrator")
     epoch: int = f.u16(orig="EP", doc="which PSK; never lower than the device's")
 
 
@@ -168,7 +168,7 @@ class ChallengeReply(
     kind: FcmKind = f.code(FcmKind, default=FcmKind.CHALLENGE_REPLY)
     suite: int = f.u8(doc="2: OSGP-AES-128-PSK")
     rd: bytes = f.binary(32, orig="RD", doc="random of the device")
-    neuron_id: bytes = f.binary(6, orig="ND", doc="Neuron ID of the device")
+    unique_node_id: bytes = f.binary(6, orig="ND", doc="unique_node_id of the device")
     epoch: int = f.u16(orig="EP", doc="as in message 1")
     generation: int = f.u16(orig="GEN", doc="generation of the unicast key in use, 0: none")
     mac: bytes = f.binary(16, orig="MAC1")
@@ -322,7 +322,7 @@ class Probe(
     flags: ProbeFlags = f.bits(ProbeFlags, default=0)
     slots: int = f.u8(doc="hash modulo slots is the slot of the answer")
     slot_time: int = f.u8(unit="16 ms", doc="length of a slot")
-    sender: bytes = f.binary(6, doc="Neuron ID of the concentrator or agent that asks")
+    sender: bytes = f.binary(6, doc="unique_node_id of the concentrator or agent that asks")
 
 
 class Here(
@@ -333,7 +333,7 @@ class Here(
     code: int = f.u8(default=0x1A, doc="1A")
     kind: int = f.u8(default=0x81, doc="81: here")
     round: int = f.u16(doc="of the probe")
-    neuron_id: bytes = f.binary(6, orig="ND")
+    unique_node_id: bytes = f.binary(6, orig="ND")
     strength: int = f.i8(unit="dB", doc="at which the probe was heard")
     margin: int = f.u8(unit="dB", doc="by which the probe was above what is needed")
     phase: int = f.u8()

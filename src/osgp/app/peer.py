@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osgp.app.aes import check_neuron_id
+from osgp.app.aes import check_unique_node_id
 from osgp.app.counters import LastSeen, SendCounter, Uses
 from osgp.app.events import GenerationWentBack, KeyUsage, SecurityEvent, SetCommitted, StorageFailed
 from osgp.app.handshake import PeerHandshake, Terms
@@ -66,15 +66,15 @@ class PeerSecurity:
         "epoch",
         "heard_at",
         "known_generation",
-        "neuron_id",
         "open_request",
         "probe_first",
         "profile",
+        "unique_node_id",
     )
 
     def __init__(
         self,
-        neuron_id: bytes,
+        unique_node_id: bytes,
         psk: Key,
         epoch: int,
         concentrator_id: bytes,
@@ -84,13 +84,13 @@ class PeerSecurity:
         profile: OsgpProfile | None = None,
         known_generation: int = 0,
     ) -> None:
-        self.neuron_id = check_neuron_id(neuron_id)
-        self.concentrator_id = check_neuron_id(concentrator_id)
+        self.unique_node_id = check_unique_node_id(unique_node_id)
+        self.concentrator_id = check_unique_node_id(concentrator_id)
         self.profile = profile or OsgpProfile()
         self._max_apdu = self.profile.limits.max_apdu
         self._memory = memory
         self.renew(psk, epoch)
-        self._handshake = PeerHandshake(self.neuron_id, self.concentrator_id, randomness, self.profile)
+        self._handshake = PeerHandshake(self.unique_node_id, self.concentrator_id, randomness, self.profile)
         self._events: list[SecurityEvent] = []
         limits = self.profile.limits
         record, pending = load_record(memory, "set", KeySetRecord), load_record(memory, "pending", KeySetRecord)
@@ -106,7 +106,7 @@ class PeerSecurity:
         self.open_request: bytes | None = None
         """The request that waits for its answer; a retry sends these bytes again."""
         self.by_id = False
-        """Whether the open request goes to the device's Neuron ID: it puts the pending set into force."""
+        """Whether the open request goes to the device's unique_node_id: it puts the pending set into force."""
         self.probe_first = self._set is not None
         """A read must be answered before anything else is sealed: an earlier write may still be on its way (3.3)."""
         self._open_cipher: UnicastCipher | None = None
@@ -121,11 +121,11 @@ class PeerSecurity:
         self._sealing: UnicastCipher | None = None
         for one in (self._set, self._pending):
             if one is not None:
-                cipher = UnicastCipher(one.ku, one.ku_generation, self.neuron_id, one.address, self.profile)
+                cipher = UnicastCipher(one.ku, one.ku_generation, self.unique_node_id, one.address, self.profile)
                 self._ciphers[cipher.slot] = self._sealing = cipher
 
     def __repr__(self) -> str:
-        return f"PeerSecurity({self.neuron_id.hex()}, generation {self.ku_generation})"
+        return f"PeerSecurity({self.unique_node_id.hex()}, generation {self.ku_generation})"
 
     # --- what is known
 
@@ -136,7 +136,7 @@ class PeerSecurity:
 
     @property
     def pending(self) -> bool:
-        """Whether a set waits for the device's answer under it: the next request is sent by Neuron ID."""
+        """Whether a set waits for the device's answer under it: the next request is sent by unique_node_id."""
         return self._pending is not None
 
     @property
@@ -199,7 +199,7 @@ class PeerSecurity:
         self.known_generation = generation
 
     def challenge(self, terms: Terms, now: float) -> bytes:
-        """Message 1, to be sent to the Neuron ID as a request; retries send the same bytes. A handshake that is open ends.
+        """Message 1, to be sent to the unique_node_id as a request; retries send the same bytes. A handshake that is open ends.
 
         A set that was pending stays until the new handshake is through.
         """
@@ -217,7 +217,7 @@ class PeerSecurity:
             found = self._handshake.reply(apdu, self.known_generation, now)
             if found == Refused("generation"):
                 reported = self._handshake.reported_generation
-                self._events.append(GenerationWentBack(self.neuron_id, self.known_generation, reported))
+                self._events.append(GenerationWentBack(self.unique_node_id, self.known_generation, reported))
             return found
         if apdu[1] != 0x82:
             return Refused("code")
@@ -291,7 +291,7 @@ class PeerSecurity:
     def seal(self, plaintext: bytes, now: float) -> bytes:
         """The secured request for a table service message; it stays open until answered or given up.
 
-        Under a pending set it must go to the Neuron ID: see ``by_id``. Raises LocalProtocolError while another is open,
+        Under a pending set it must go to the unique_node_id: see ``by_id``. Raises LocalProtocolError while another is open,
         for a message that does not fit, when ``probe_first`` wants a read, or at the end of all numbers; NoKey without a set;
         StorageError if the number could not be reserved. In each case nothing may be sent.
         """

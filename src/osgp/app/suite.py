@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
-from osgp.app.aes import TAG_SIZE, check_neuron_id
+from osgp.app.aes import TAG_SIZE, check_unique_node_id
 from osgp.app.profile import OsgpProfile
 from osgp.crypto.keys import Key
 from osgp.wire.errors import ConfigError
@@ -88,7 +88,7 @@ class KeySet:
     d: int
 
     def __post_init__(self) -> None:
-        check_neuron_id(self.concentrator_id)
+        check_unique_node_id(self.concentrator_id)
         if not 0 <= self.epoch <= 0xFFFF:
             raise ConfigError(f"an epoch is 0 to 65535, not {self.epoch}")
         for generation in (self.ku_generation, self.kb_generation):
@@ -122,7 +122,7 @@ class UnicastCipher:
         "slot",
     )
 
-    def __init__(self, ku: Key, generation: int, neuron_id: bytes, address: Address, profile: OsgpProfile) -> None:
+    def __init__(self, ku: Key, generation: int, unique_node_id: bytes, address: Address, profile: OsgpProfile) -> None:
         codes, nonces = profile.codes, profile.nonces
         ccm = AESCCM(ku.for_aes(), tag_length=TAG_SIZE)
         self._encrypt, self.decrypt = ccm.encrypt, ccm.decrypt
@@ -131,7 +131,7 @@ class UnicastCipher:
         self.request_code = bytes([codes.request + slot])
         self.error_code = bytes([codes.sequence_error + slot])
         self.alert_code = bytes([codes.alert + slot])
-        tail = check_neuron_id(neuron_id) + generation.to_bytes(2, "big")
+        tail = check_unique_node_id(unique_node_id) + generation.to_bytes(2, "big")
         self.request_nonce = bytes([nonces.request]) + tail
         self._response_nonce = bytes([nonces.response]) + tail
         self._error_nonce = bytes([nonces.sequence_error]) + tail
@@ -216,7 +216,7 @@ class BroadcastCipher:
         self.generation = generation
         self.slot = slot_of(generation)
         self.code = bytes([profile.codes.broadcast + self.slot])
-        check_neuron_id(concentrator_id)
+        check_unique_node_id(concentrator_id)
         self._nonce = bytes([profile.nonces.broadcast]) + concentrator_id + generation.to_bytes(2, "big")
         self._aad = dom_of(domain) + concentrator_id
 

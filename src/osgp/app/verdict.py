@@ -48,7 +48,7 @@ class How(Enum):
     """How a message came: by which service and address form (the network layer's knowledge)."""
 
     REQUEST = "request to a subnet/node address"
-    REQUEST_BY_ID = "request to the Neuron ID"
+    REQUEST_BY_ID = "request to the unique_node_id"
     UNANSWERED = "any service without a response: broadcast, repeated, acknowledged"
 
 

@@ -115,7 +115,7 @@ class Agent:
         here = Here(
             code=self.code,
             round=probe.round,
-            neuron_id=self.unique_node_id,
+            unique_node_id=self.unique_node_id,
             strength=decibels(heard.strength_db),
             margin=max(0, decibels(heard.margin_db)),
             phase=heard.phase,
@@ -162,10 +162,10 @@ class Agent:
         if here.round != self._round:
             self.refused += 1
             return
-        key = here.neuron_id, alternate_path
+        key = here.unique_node_id, alternate_path
         self._heard.pop(key, None)
         self._heard[key] = HeardAnswer(
-            unique_node_id=here.neuron_id,
+            unique_node_id=here.unique_node_id,
             strength_there=here.strength,
             margin_there=here.margin,
             strength_here=decibels(heard.strength_db),
