@@ -19,23 +19,31 @@ from osgp.sim.mac import measure
 
 ROOT = Path(__file__).resolve().parent.parent
 NODES = (2, 10, 50, 200)
-LOADS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 3.0)
+LOADS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0, 4.0)
 FIGURES = (
     ("throughput", "throughput (airtime of whole frames)"),
+    ("goodput", "goodput (what came through, each once)"),
     ("collision_ratio", "transmissions that collide"),
     ("latency_median_s", "median latency, s"),
 )
+PICTURES = (
+    ("acknowledged", False, "acknowledged"),
+    ("unacknowledged", False, "unacknowledged"),
+    ("unacknowledged", True, "collisions-heard"),
+)
+"""Traffic, whether all who hear a collision count it, and the picture's name."""
 SERIES = ("#2a6f97", "#e07a1f", "#3a8f4d", "#8c3b7a")
 
 
 def measured(seconds: float) -> dict[str, Any]:
     """All points, and the published one."""
     points = []
-    for traffic in ("unacknowledged", "acknowledged"):
+    for traffic, heard, _ in PICTURES:
         for nodes in NODES:
             for load in LOADS:
-                point = measure(nodes, load, traffic=traffic, seconds=seconds)  # type: ignore[arg-type]  # both are kinds
-                points.append({key: _rounded(value) for key, value in dataclasses.asdict(point).items()})
+                point = measure(nodes, load, traffic=traffic, seconds=seconds, collisions_heard=heard)  # type: ignore[arg-type]  # both are kinds
+                row = {key: _rounded(value) for key, value in dataclasses.asdict(point).items()}
+                points.append({"collisions_heard": heard, **row})
                 sys.stderr.write(f"{traffic} {nodes} nodes, load {load}: {point.throughput:.3f}\n")
     # Digest 1.5: PL-20C, 10 packets of 11 bytes a second, 4 % collisions. How many nodes, it does not say; ours have 12 bytes.
     published = [
@@ -67,14 +75,15 @@ def draw(content: dict[str, Any], folder: Path) -> None:
     matplotlib.rcParams.update({"svg.hashsalt": "osgp", "svg.fonttype": "path", "font.size": 9})
     from matplotlib import pyplot
 
-    for traffic in ("unacknowledged", "acknowledged"):
-        figure, axes = pyplot.subplots(1, 3, figsize=(10.5, 3.4), layout="constrained")
+    for traffic, heard, name in PICTURES:
+        figure, axes = pyplot.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
         for axis, (key, label) in zip(axes, FIGURES):
             for nodes, colour in zip(NODES, SERIES):
                 rows = [
                     row
                     for row in content["points"]
-                    if (row["traffic"], row["nodes"]) == (traffic, nodes) and row[key] is not None
+                    if (row["traffic"], row["collisions_heard"], row["nodes"]) == (traffic, heard, nodes)
+                    and row[key] is not None
                 ]
                 axis.plot(
                     [row["offered"] for row in rows],
@@ -86,7 +95,7 @@ def draw(content: dict[str, Any], folder: Path) -> None:
                     label=f"{nodes} nodes",
                 )
             axis.set_xscale("log")
-            axis.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 3], ["0.05", "0.1", "0.2", "0.5", "1", "3"])
+            axis.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 4], ["0.05", "0.1", "0.2", "0.5", "1", "4"])
             axis.set_xlabel("offered load (airtime by time)")
             axis.set_title(label, fontsize=9)
             axis.grid(alpha=0.3)
@@ -95,8 +104,9 @@ def draw(content: dict[str, Any], folder: Path) -> None:
             else:
                 axis.set_ylim(0, 1)
         axes[0].legend(frameon=False, fontsize=8)
-        figure.suptitle(f"{traffic} traffic, all nodes in earshot, A band", fontsize=10)
-        figure.savefig(folder / f"mac-{traffic}.svg", metadata={"Date": None})
+        counted = ", collisions of others counted" if heard else ""
+        figure.suptitle(f"{traffic} traffic, all nodes in earshot, A band{counted}", fontsize=10)
+        figure.savefig(folder / f"mac-{name}.svg", metadata={"Date": None})
         pyplot.close(figure)
 
 
