@@ -160,13 +160,11 @@ class DeviceSecurity:
         self._events: list[SecurityEvent] = []
         self._handshake = DeviceHandshake(self.unique_node_id, randomness, self.profile)
         codes = self.profile.codes
-        self._handlers: dict[int, Callable[[bytes, How, float], Verdict]] = {
-            codes.request: self._request,
-            codes.request + 1: self._request,
-            codes.broadcast: self._broadcast,
-            codes.broadcast + 1: self._broadcast,
-            codes.fcm: self._fcm,
-        }
+        self._handlers: list[Callable[[bytes, How, float], Verdict]] = [self._unknown] * 256
+        for slot in (0, 1):
+            self._handlers[codes.request + slot] = self._request
+            self._handlers[codes.broadcast + slot] = self._broadcast
+        self._handlers[codes.fcm] = self._fcm
         self._max_apdu = self.profile.limits.max_apdu
         self._max_counter = self.profile.limits.max_counter
         self._load(umk)
@@ -307,15 +305,18 @@ class DeviceSecurity:
     def receive(self, apdu: bytes, how: How, now: float) -> Verdict:
         """What to do with an APDU of code 10 to 13 or 18; ``how`` it came. Never raises for what a peer can send."""
         try:
-            handler = self._handlers.get(apdu[0]) if apdu else None
-            if handler is None:
-                return _REFUSED["code" if apdu else "length"]
+            if not apdu:
+                return _REFUSED["length"]
             if now < self._locked_until:
                 return _REFUSED["locked-out"]
-            return handler(apdu, how, now)
+            return self._handlers[apdu[0]](apdu, how, now)
         except StorageError:
             self._events.append(StorageFailed("receive"))
             return _REFUSED["storage"]
+
+    def _unknown(self, apdu: bytes, how: How, now: float) -> Verdict:
+        """A code of somebody else."""
+        return _REFUSED["code"]
 
     def _request(self, apdu: bytes, how: How, now: float) -> Verdict:
         """3.3, in the order of its checks. What happens with every request stands here in the open: a call costs as much as it."""
