@@ -206,7 +206,7 @@ def test_a_device_is_commissioned_by_the_first_request_and_not_before() -> None:
     assert (peer.pending, peer.ku_generation) == (False, 1)
 
 
-def test_the_pending_set_is_committed_by_neuron_id_only() -> None:
+def test_the_pending_set_is_committed_by_unique_node_id_only() -> None:
     device, peer = a_device(), a_peer()
     shake(device, peer)
     frame = peer.seal(BT03, 0.0)

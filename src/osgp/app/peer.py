@@ -52,6 +52,7 @@ class PeerSecurity:
         "_handshake",
         "_max_apdu",
         "_memory",
+        "_numbers",
         "_open_cipher",
         "_open_reads",
         "_pending",
@@ -123,6 +124,7 @@ class PeerSecurity:
             if one is not None:
                 cipher = UnicastCipher(one.ku, one.ku_generation, self.unique_node_id, one.address, self.profile)
                 self._ciphers[cipher.slot] = self._sealing = cipher
+                self._numbers = self._seq[cipher.slot]
 
     def __repr__(self) -> str:
         return f"PeerSecurity({self.unique_node_id.hex()}, generation {self.ku_generation})"
@@ -305,12 +307,13 @@ class PeerSecurity:
                 f"a message of {len(plaintext)} bytes does not fit an APDU of {self.profile.limits.max_apdu}",
                 hint=f"write at most {self.profile.limits.max_write} bytes at once, a token included",
             )
-        if self.probe_first and plaintext[0] not in READS:
+        reads = plaintext[0] in READS
+        if self.probe_first and not reads:
             raise LocalProtocolError(
                 "an earlier order may still be on its way: one read must be answered first",
                 hint="read anything, BT03 for instance, and look whether the order was carried out",
             )
-        counter = self._seq[cipher.slot]
+        counter = self._numbers
         number = counter.next
         if number < counter.stop:
             counter.next = number + 1
@@ -322,7 +325,7 @@ class PeerSecurity:
         if uses.count >= uses.stop:
             self._counted()
         self.open_request, self._open_cipher, self.asked_at = frame, cipher, now
-        self._open_reads = plaintext[0] in READS
+        self._open_reads = reads
         self.by_id = self._pending is not None
         return frame
 
