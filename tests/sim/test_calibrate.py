@@ -20,7 +20,7 @@ from osgp.sim.channel import scenario
 from osgp.sim.medium import FrameMedium, LevelMedium, line_levels
 from osgp.sim.medium_waveform import WaveformMedium, heard_alone
 from osgp.sim.per import Point, default_curves, wilson
-from osgp.sim.reception import KnownTiming
+from osgp.sim.reception import KnownTiming, ModemReceiver, receiver_named
 from osgp.sim.wire import Wire
 from osgp.wire.errors import ConfigError
 from tests.sim.test_medium import HIDDEN, SECONDARY, levels, table
@@ -96,6 +96,52 @@ def test_a_receiver_that_searches_hears_the_line_before_and_behind_the_packet() 
     wire.send(ports[0], frame(1, Broadcast()))
     wire.run(1.0)
     assert len(toys[1].heard) == 1
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.binary(min_size=6, max_size=252), st.booleans(), st.floats(0.001, 100.0))
+def test_a_modem_reads_the_packet_that_it_is_shown(lpdu: bytes, secondary: bool, amplitude: float) -> None:
+    modem = ModemReceiver()
+    sent = modulate(lpdu, secondary=secondary, amplitude=amplitude)
+    samples: Any = np.concatenate((np.zeros(modem.lead_bits * 96 + 50), sent, np.zeros(modem.lead_bits * 96)))
+    noise: Any = 0.1 * amplitude * np.random.default_rng(1).standard_normal(len(samples))
+    assert modem.receive(samples + noise, len(lpdu), secondary) == lpdu
+    assert modem.receive(samples + noise, len(lpdu), not secondary) is None
+    assert modem.receive(noise, len(lpdu), secondary) is None
+    late = np.concatenate((np.zeros(300), samples))
+    assert modem.receive(late, len(lpdu), secondary) is None, "another packet than the wanted"
+
+
+def test_a_modem_comes_close_to_the_reference_on_a_quiet_line_and_beats_it_among_impulses() -> None:
+    plan, modem = Plan(packets=300, errors=1000, seed=3), ModemReceiver()
+    ours = count(plan, "Q", False, 18, 4.5, modem, OSGP)
+    reference = count(plan, "Q", False, 18, 3.5, READER, OSGP)
+    assert wilson(ours.lost, ours.packets, z=3.0)[0] < reference.per, "more than a decibel worse"
+    ours, reference = (count(plan, "D", False, 18, 16.0, reader, OSGP) for reader in (modem, READER))
+    assert ours.per < 0.5 * reference.per
+
+
+def test_receivers_have_names() -> None:
+    assert isinstance(receiver_named("modem"), ModemReceiver)
+    assert isinstance(receiver_named("reference"), KnownTiming)
+    with pytest.raises(ConfigError, match="no receiver"):
+        receiver_named("ears")
+
+
+@pytest.mark.parametrize(("first_db", "second_db", "heard"), [(45.0, 25.0, [0]), (25.0, 45.0, [1])])
+def test_a_modem_at_waveform_level_hears_the_stronger_of_two_packets(
+    first_db: float, second_db: float, heard: list[int]
+) -> None:
+    line = levels(table(3, 30.0, **HIDDEN, ac=first_db, bc=second_db))
+    medium = WaveformMedium(line, seed=9, receiver=ModemReceiver())
+    wire = Wire(random=Random(5), medium=medium, collision_detection=False)
+    toys = [Toy(node + 1) for node in range(3)]
+    ports = [wire.join(toy) for toy in toys]
+    for port, slot in zip(ports, (0, 4)):
+        drawing(port, slot)
+        wire.send(port, frame(port.number + 1, Broadcast(), port.number))
+    wire.run(1.0)
+    assert [lpdu[-1] for _, lpdu in toys[2].heard] == heard
 
 
 # ---- counting -------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 ``KnownTiming`` is the reference: it is told where the packet begins and how long it is, takes the phase from the preamble, and decodes
 as the profile says (soft words, CRC-aided list; ``spec/phy-ts103908.md`` 3.3). It does not search, track or blank: on a quiet line
-a real receiver comes close to it and does not get better; among impulses one that blanks does.
+a real receiver comes close to it and does not get better; among impulses one that blanks does. ``ModemReceiver`` is such a one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from osgp.lon.crc import has_crc
 from osgp.plc.fec import WORD_BITS, decode_soft
 from osgp.plc.frame import bits_of
 from osgp.plc.params import OSGP, PhyProfile
+from osgp.wire.errors import ConfigError
 
-__all__ = ["KnownTiming", "Receiver"]
+__all__ = ["RECEIVERS", "KnownTiming", "ModemReceiver", "Receiver", "receiver_named"]
 
 _CRC_BYTES = 2
 
@@ -94,3 +95,47 @@ class KnownTiming:
             if has_crc(bytes(guess)):
                 return bytes(guess[:-_CRC_BYTES])
         return None
+
+
+class ModemReceiver:
+    """The receiver of ``osgp.plc.modem``, as a node has it: it searches both carriers, follows clocks, limits impulses.
+
+    ``profile``: of the packets. It begins anew with each packet, so that weighing by mains phase has nothing to go by; a node that
+    heard its line for a second before loses less among impulses. Needs Numba.
+    """
+
+    def __init__(self, profile: PhyProfile = OSGP) -> None:
+        from osgp.plc.modem import Modem
+
+        self.profile = profile
+        self.lead_bits = profile.blanker_bits + 4
+        self.name = "modem: both carriers searched, phase and clock followed, impulses limited, CRC-aided list"
+        self._modem = Modem
+
+    def receive(self, samples: NDArray[Any], lpdu_bytes: int, secondary: bool) -> bytes | None:
+        """See ``Receiver``. Of several packets in the samples that which begins where the wanted one can."""
+        from osgp.plc.events import CARRIERS, PacketReceived
+
+        modem = self._modem(self.profile)
+        modem.receive(np.asarray(samples, np.float32))
+        per_bit = self.profile.samples_per_bit
+        first = (self.lead_bits + self.profile.start_up_bits) * per_bit
+        for event in modem.events():
+            if (
+                isinstance(event, PacketReceived)
+                and event.carrier == CARRIERS[secondary]
+                and first - per_bit < event.start_sample < first + 2 * per_bit
+            ):
+                return event.lpdu
+        return None
+
+
+RECEIVERS: dict[str, type[KnownTiming | ModemReceiver]] = {"reference": KnownTiming, "modem": ModemReceiver}
+"""Receivers by the names that a command takes."""
+
+
+def receiver_named(name: str, profile: PhyProfile = OSGP) -> Receiver:
+    """One of ``RECEIVERS``. Raises ConfigError for other names."""
+    if name not in RECEIVERS:
+        raise ConfigError(f"there is no receiver {name!r}", hint=f"one of {', '.join(RECEIVERS)}")
+    return RECEIVERS[name](profile)

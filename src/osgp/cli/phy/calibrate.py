@@ -35,6 +35,9 @@ def calibrate(
     to_db: Annotated[float, Parameter(help="highest Ec/N0; a curve ends before once nothing is lost any more")] = 40.0,
     step_db: Annotated[float, Parameter(help="from point to point")] = 1.0,
     seed: Annotated[int, Parameter(help="the same seed counts the same packets")] = 1,
+    receiver: Annotated[
+        str, Parameter(help="reference (told where packets begin) or modem (searches, as a node does)")
+    ] = "reference",
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="write the curves to this .json file")
     ] = None,
@@ -47,6 +50,7 @@ def calibrate(
         from osgp.sim.calibrate import Plan
         from osgp.sim.calibrate import calibrate as count
         from osgp.sim.per import wilson
+        from osgp.sim.reception import receiver_named
     if not (step_db > 0 and (to_db - from_db) / step_db <= 1000):
         raise ConfigError("--from-db, --to-db and --step-db make no curve", hint="for example 0, 20 and 0.5")
     if seed < 0 or any(not chosen.min_lpdu <= size <= chosen.max_lpdu for size in bytes):
@@ -54,6 +58,8 @@ def calibrate(
             "--seed is 0 or more, and --bytes what a packet carries",
             hint=f"{chosen.min_lpdu} to {chosen.max_lpdu} bytes",
         )
+    with extra("plc"):
+        reader = receiver_named(receiver, chosen)
     given = {"scenarios": scenario, "lpdu_bytes": bytes}
     plan = Plan(
         **{key: value for key, value in given.items() if value},  # type: ignore[arg-type]
@@ -71,7 +77,7 @@ def calibrate(
         if sys.stderr.isatty():
             stderr.print(f"{curve}: {point.ec_n0_db:.1f} dB, {point.lost} of {point.packets} lost", markup=False)
 
-    curves = count(plan, profile=chosen, progress=progress)
+    curves = count(plan, receiver=reader, profile=chosen, progress=progress)
     if output is not None:
         try:
             output.write_text(curves.to_text(), "utf-8")
