@@ -447,6 +447,24 @@ def test_an_alert_passes_a_repeater_that_cannot_read_it() -> None:
     assert not alerts(line, near)
 
 
+def test_behind_eight_repeaters_a_device_is_commissioned_read_in_whole_pieces_and_heard() -> None:
+    line = Line(*(["load"] * 9), levels=line_levels(10, first_db=25.0, step_db=40.0))
+    for number, asker in enumerate(line.askers):
+        asker.hops = [Hop(1, each.place.node) for each in line.askers[:number]]
+        asker.commission()
+    far = line.askers[-1]
+    assert len(far.hops) == 8
+    code, data = far.service(PartialRead(23, 0, 84))
+    assert (code, len(data)) == (0, 84)
+    assert far.write("ET13", bytes(40), 0) == 0
+    assert far.write("UT19", route(*((1, hop.node) for hop in reversed(far.hops)), (1, 1))) == 0
+    far.device.meter.log("voltage_sag")
+    line.wire.touch(line.ports[-1])
+    line.events()
+    line.wire.run(line.wire.now + 40)
+    assert [EVENTS[each.event_id].key for each in alerts(line, far)] == ["voltage_sag"]
+
+
 def test_a_street_that_comes_back_does_not_talk_all_at_once() -> None:
     line, _ = ready("load", "load", "load", "load")
     for asker in line.askers:

@@ -168,7 +168,7 @@ class Line:
     ) -> bytes | None:
         """One request; the answer's APDU, or None."""
         if hops:
-            chain = ChainOptions(source=Options(retry=1), timer=11, retry=1, target_timer=9, target_retry=2)
+            chain = ChainOptions(source=Options(retry=1), timer=15, retry=1, target_timer=11, target_retry=2)
             handle = self.stack.request_via(hops, destination, apdu, self.wire.now, chain)
         else:
             handle = self.stack.request(destination, apdu, self.wire.now, Options(retry=2, timer_s=1.0))
