@@ -250,6 +250,20 @@ def test_the_last_broadcast_stays_if_the_key_does() -> None:
     assert device.receive(sender().seal(CLOCK, [], 0x10005), How.UNANSWERED, 9e4) == Refused("counter")
 
 
+def test_a_reset_does_not_make_recorded_broadcasts_good_again() -> None:
+    memory = BrittleMemory()
+    device = a_device(memory)
+    device.install(a_set())
+    frame = sender().seal(CLOCK, [], 0x10005)
+    assert isinstance(device.receive(frame, How.UNANSWERED, 0.0), Accepted)
+    device.forget_sets()
+    device = a_device(memory)
+    device.install(a_set())
+    assert device.receive(frame, How.UNANSWERED, 1e5) == Refused("counter")
+    device.install(a_set(ku_generation=2, kb=NEXT, kb_generation=2))
+    assert device.last_broadcast == 0xFFFF
+
+
 def test_a_later_handshake_replaces_what_is_pending_only_when_it_proves_itself() -> None:
     device, first, second = a_device(), a_peer(seed=5), a_peer(seed=6)
     shake(device, first)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 
-from osgp.app.aes import DeviceKeys, check_unique_node_id, device_keys, psk_of, unwrap_key
+from osgp.app.aes import DeviceKeys, check_unique_node_id, cmac, device_keys, psk_of, unwrap_key
 from osgp.app.allowed import Command, command_of
 from osgp.app.counters import LastSeen, SendCounter, Uses, load_number, stored
 from osgp.app.critical import BT07, FULL_WRITE, PART_WRITE, critical
@@ -512,7 +512,8 @@ class DeviceSecurity:
             b=self._kb.b,
             d=self._kb.d,
         )
-        self._memory.save({"broadcast": record.encode(), **more})
+        mark = _mark_of(Key(record.keys[slot_of(current)]))
+        self._memory.save({"broadcast": record.encode(), "kb.mark": mark, **more})
         self._kb = record
         self._make_ciphers()
 
@@ -623,10 +624,9 @@ class DeviceSecurity:
 
     def _commit(self, one: KeySet, last: int, block: int) -> None:
         """Put a set into force: all of it in one save, or nothing. Old keys, their counters and responses are gone after it."""
-        same_kb = self._kb.current == one.kb_generation and any(
-            generation == one.kb_generation and Key(key) == one.kb
-            for generation, key in zip(self._kb.generations, self._kb.keys)
-        )
+        # Known also after "Force Neuron config": else what was recorded under this key could be said again.
+        mark = _mark_of(one.kb)
+        same_kb = self._memory.load("kb.mark") == mark
         slot = slot_of(one.kb_generation)
         empty = [(0, _NO_KEY), (0, _NO_KEY)]
         empty[slot] = (one.kb_generation, one.kb.for_aes())
@@ -645,6 +645,7 @@ class DeviceSecurity:
             "set": KeySetRecord.of(one).encode(),
             "pending": b"",
             "broadcast": broadcast.encode(),
+            "kb.mark": mark,
             "epoch": stored(max(one.epoch, self.epoch)),
             **self._last.starting(last, block),
             **self._ectr.starting(1),
@@ -713,6 +714,11 @@ class DeviceSecurity:
         frame = cipher.seal_alert(alert.encode(), self._actr.take())
         self._alerts[alert.alert_class] = [*sent, now]
         return frame
+
+
+def _mark_of(kb: Key) -> bytes:
+    """By which a broadcast key is known again without keeping it."""
+    return cmac(kb, b"mark")[:8]
 
 
 def _no_broadcast() -> BroadcastKeys:
