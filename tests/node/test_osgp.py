@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from osgp.app.messages import (
     ReverseStep,
 )
 from osgp.app.peer import Terms
+from osgp.app.profile import OsgpProfile
 from osgp.app.suite import Address
 from osgp.app.token import write_with_token
 from osgp.app.verdict import Accepted, How, OutOfStep
@@ -350,6 +352,35 @@ def test_forced_configuration_forgets_the_place_after_it_was_answered() -> None:
     assert not asker.device.stack.configuration.configured
     assert asker.device.node.security.epoch == epoch == 1
     assert asker.verdict(encode_request(FullRead(3), checksum=False)) is None
+
+
+def test_a_key_that_was_used_for_most_of_its_time_is_told() -> None:
+    limits = replace(OsgpProfile().limits, key_usage_max=20)
+    _, asker = ready(profile=replace(OsgpProfile(), limits=limits))
+    for _ in range(20):
+        asker.send(encode_request(FullRead(3), checksum=False))
+    assert events(asker.device).count("key_usage_80") == 1
+    status: Any = asker.device.meter.image.decode(BT03)
+    assert status.mfg_status_4.key_expiration_pending == 1
+
+
+def test_long_silence_of_the_concentrator_is_an_alarm_where_it_is_wanted() -> None:
+    line, asker = ready()
+    meter = asker.device.meter
+
+    def alarmed() -> int:
+        status: Any = meter.image.decode(BT03)
+        return int(status.mfg_status_1.remote_comm_inactive)
+
+    offset = 74
+    assert asker.write("ET04", (30).to_bytes(2, "little"), offset) == 0
+    assert meter.image.get(ET04, "plc_inactive_threshold") == 30
+    line.wire.run(line.wire.now + 1700)
+    asker.device.advance(line.wire.now)
+    assert not alarmed()
+    line.wire.run(line.wire.now + 200)
+    asker.device.advance(line.wire.now)
+    assert alarmed()
 
 
 def test_many_bad_tags_lock_out_only_where_that_is_switched_on() -> None:
