@@ -148,6 +148,11 @@ class PeerSecurity:
         return one.address if one else None
 
     @property
+    def pending_address(self) -> Address | None:
+        """The device's address in the set that waits for its answer, None without one."""
+        return self._pending.address if self._pending else None
+
+    @property
     def ku_generation(self) -> int:
         """Generation of the unicast key in force, 0: none."""
         return self._set.ku_generation if self._set else 0
