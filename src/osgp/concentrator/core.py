@@ -138,6 +138,8 @@ class Concentrator:
         self.more_status: dict[str, Callable[[], Any]] = {}
         """What else stands in ``status``, by name."""
         self.now = now
+        self.alternate_path = False
+        """Whether the packet at work came on the alternate carrier."""
         self._wall = wall
         self._override = override
         self._events: list[ConcentratorEvent] = []
@@ -239,6 +241,7 @@ class Concentrator:
     # ---- the five verbs ---------------------------------------------------------------------------------------------
     def receive(self, packet: Packet, now: float) -> None:
         """Take a packet."""
+        self.alternate_path = bool(packet.header & 0x40)
         self.stack.receive(packet, now)
         self._work(now)
 

@@ -188,6 +188,10 @@ class Graph:
         """The usable links of a node."""
         return self._table().get(node, [])
 
+    def touch(self) -> None:
+        """Something beside links has changed: ways are to be looked at again."""
+        self._changed()
+
     def _changed(self) -> None:
         self.version += 1
         self._edges = None

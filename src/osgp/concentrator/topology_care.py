@@ -1,0 +1,497 @@
+"""``NetworkCare``: what a concentrator does for its network, for ever: look for devices, commission them, keep ways, links and keys.
+
+It joins ``Topology``, ``Discovery``, ``Commissioner`` and ``KeyCare`` to a ``Concentrator`` and runs as two tasks of it: one asks
+around, one commissions; both go on whatever an exchange ends with. Project choice::
+
+    topology = Topology(journal, wall=wall, domain=b"OSG", place=SubnetNode(1, 1))
+    concentrator = Concentrator(stack, journal, config, routes=topology, chains=topology.chains, broadcaster=sender, …)
+    care = NetworkCare(concentrator, topology, keys, sender, random=…, randomness=…, heard=…)
+    care.begin(now)
+
+The order of a cold start is that of the rings: the concentrator asks first, then each device that has been commissioned, the nearest
+first; handshakes go before all that is not urgent, first sweeps with the class of billing, later ones behind everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+
+from osgp.app.broadcast import BroadcastSender
+from osgp.app.memory import Memory, StorageError
+from osgp.app.messages import ReverseHop, ReverseRoute, ReverseStep
+from osgp.app.profile import OsgpProfile
+from osgp.concentrator.commission import Commissioner, CommissioningPolicy, KeySource, NotGranted
+from osgp.concentrator.commission_keys import KeyCare
+from osgp.concentrator.core import Concentrator
+from osgp.concentrator.discovery import Answer, Discovery, DiscoveryPolicy
+from osgp.concentrator.exchange import Exchange, Priority
+from osgp.concentrator.link_metric import UNUSABLE, link_cost, margin_of
+from osgp.concentrator.routes import ROOT, Path, Step
+from osgp.concentrator.tasks import Task, Wait
+from osgp.concentrator.topology import DOWN_S, Node, NodeState, Standing, Topology
+from osgp.lon.address import SubnetNode
+from osgp.lon.events import Event
+from osgp.node.link_register import UNHEARD, Heard
+from osgp.node.osgp_tables import ALERT_ROUTE, HereState
+from osgp.wire.errors import ConfigError, Error, LinkError, ResponseError, SecurityError, StoreError
+
+__all__ = ["NetworkCare"]
+
+_LOOK_S = 60.0
+"""How often states are looked at."""
+_AFTER_ERROR_S = 60.0
+_LINKS_KEPT_S = 1800.0
+_HUNT_S, _HUNTERS = 1800.0, 4
+_ROUTE_LIFETIME_MIN = 3 * 1440
+_ROUTE_AGAIN_S = 1.5 * 86400
+_MOVE_S = 86400.0
+_LINK_PROBES = 2
+_PROBED_S, _MOST_PROBED = 6 * 3600.0, 4096
+_REVIVE_READ = bytes.fromhex("3f0000000000 0001")
+
+
+class NetworkCare:
+    """See the module. ``heard``, ``damaged``: of the concentrator's own receiver (``Discovery``). ``memory``: keeps keys and counters,
+    the journal unless given. ``message``: is given what comes in and is no topology (alerts)."""
+
+    def __init__(
+        self,
+        concentrator: Concentrator,
+        topology: Topology,
+        keys: KeySource,
+        sender: BroadcastSender,
+        *,
+        random: Random,
+        randomness: Callable[[int], bytes],
+        heard: Callable[[], Heard] = lambda: UNHEARD,
+        damaged: Callable[[], int] = lambda: 0,
+        memory: Memory | None = None,
+        discovery: DiscoveryPolicy | None = None,
+        commissioning: CommissioningPolicy | None = None,
+        profile: OsgpProfile | None = None,
+        message: Callable[[Event, float], bool] = lambda event, now: False,
+    ) -> None:
+        self.concentrator = concentrator
+        self.topology = topology
+        self.sender = sender
+        self.discovery = Discovery(
+            concentrator,
+            topology,
+            random=random,
+            found=self._found,
+            heard=heard,
+            damaged=damaged,
+            policy=discovery,
+            profile=profile,
+        )
+        self.commissioner = Commissioner(
+            concentrator,
+            topology,
+            keys,
+            sender,
+            memory=memory or concentrator.journal,
+            randomness=randomness,
+            random=random,
+            policy=commissioning,
+            profile=profile,
+        )
+        self.keys = KeyCare(self.commissioner)
+        self._message = message
+        self._nudge: Wait[None] = Wait()
+        self._tasks: list[Task[None]] = []
+        self._watched_at = self._links_at = self._slot_at = concentrator.now
+        self._hunted: dict[bytes, float] = {}
+        self._probed: dict[tuple[bytes, Step], float] = {}
+        self._moved: dict[bytes, float] = {}
+        concentrator.message = self._receive
+        concentrator.ended = self._ended
+        concentrator.more_status["topology"] = lambda: topology.status(concentrator.now)
+
+    # ---- beginning --------------------------------------------------------------------------------------------------
+    def begin(self, now: float) -> None:
+        """Take into care what the journal knows, and start looking. Raises StorageError, StoreError."""
+        if self.concentrator.journal.counters_in_doubt:
+            self.commissioner.distrust_all()
+        for node in self.topology.placed():
+            if node.state is not NodeState.LOST and not self.commissioner.resume(node, now):
+                # Without keys that can be used only a handshake goes on; the address stays the device's.
+                self.topology.set_state(node, NodeState.HEARD, now)
+        tasks = self.concentrator.tasks
+        self._tasks = [
+            tasks.start(self._for_ever(self._commission_step), now, name="commissioning"),
+            tasks.start(self._for_ever(self._look_step), now, name="discovery"),
+        ]
+        self.concentrator.begin(now)
+
+    def end(self) -> None:
+        """Give up the tasks; what is known is kept. Raises StoreError."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+        self.topology.save(links=True)
+
+    def order_generation(self, unique_node_id: bytes, now: float) -> None:
+        """The head-end's order to go on with a device whose generation went back. Raises ConfigError."""
+        self.commissioner.accept_generation(unique_node_id, now)
+        self._wake()
+
+    def remove(self, unique_node_id: bytes) -> None:
+        """The head-end has removed a device. Raises StoreError."""
+        node = self.topology.nodes.get(unique_node_id)
+        if node is not None and node.device >= 0:
+            self.concentrator.remove_device(node.device)
+        self.topology.remove(unique_node_id)
+
+    async def _for_ever(self, step: Callable[[], Coroutine[Any, Any, float]]) -> None:
+        """Step after step, each of which says how long to wait before the next."""
+        tasks = self.concentrator.tasks
+        while True:
+            try:
+                wait_s = await step()
+            except Error as error:
+                wait_s = _AFTER_ERROR_S
+                self.topology.tell(b"", "error", error.message, self.concentrator.now)
+            if wait_s > 0:
+                await tasks.first_of(self._nudge, tasks.sleep(wait_s))
+
+    def _wake(self) -> None:
+        """There may be something to do: whoever sleeps looks again."""
+        nudge, self._nudge = self._nudge, Wait()
+        nudge.succeed(None)
+
+    # ---- what is told -----------------------------------------------------------------------------------------------
+    def _receive(self, event: Event, now: float) -> bool:
+        return self.discovery.receive(event, now) or self._message(event, now)
+
+    def _ended(self, exchange: Exchange, answered: bool, now: float) -> None:
+        self.topology.ended(exchange, answered, now)
+
+    def _found(self, answer: Answer, agent: bytes, alternate: bool, now: float) -> bool:
+        """Somebody says that a device is there. Whether that is something new to us."""
+        topology, name = self.topology, answer.unique_node_id
+        known = topology.nodes.get(name)
+        grant = self.commissioner.grant(name)
+        if isinstance(grant, NotGranted):
+            standing = Standing.FOREIGN if grant is NotGranted.FOREIGN else Standing.NO_KEY
+            is_new = name not in topology.strangers
+            topology.stranger(name, standing, now)
+            if answer.address is not None:
+                self._is_claimed(answer.address, name, now)
+            return is_new
+        node = topology.heard_of(name, now)
+        if node is None:
+            return False
+        if answer.address is not None and not node.is_placed:
+            self._is_claimed(answer.address, name, now)
+        is_new = known is None or known.heard_at is None
+        node.program_id, node.claimed = answer.program_id, answer.claimed
+        topology.seen_phase(node, agent, answer.phase)
+        graph = topology.graph
+        graph.hear(name, agent, answer.margin_there, now, alternate=alternate, proven=False)
+        graph.hear(agent, name, answer.margin_here, now, alternate=alternate, proven=False)
+        if link_cost(margin_of(answer.margin_there, answer.margin_here)) < UNUSABLE and not node.is_placed:
+            self._wake()
+        elif node.state in (NodeState.DOWN, NodeState.LOST) or answer.claimed == HereState.NEW:
+            node.next_try = min(node.next_try, now)
+            self._hunted.pop(name, None)
+            self._wake()
+        return is_new
+
+    def _is_claimed(self, address: SubnetNode, name: bytes, now: float) -> None:
+        """A device that is not placed here answers from an address: if it is one of ours, two devices have it."""
+        topology = self.topology
+        owner = topology.by_address(address)
+        if owner is None or owner.unique_node_id == name:
+            topology.blocked.add(address) if owner is None and address != topology.place else None
+            return
+        if self._moved.get(owner.unique_node_id, float("-inf")) + _MOVE_S > now:
+            return
+        # Whoever comes later gets another address when it is commissioned. A stranger keeps his, and ours moves.
+        if name in topology.strangers:
+            self._moved[owner.unique_node_id] = now
+            topology.block(address)
+            owner.moves = True
+            topology.changed(owner)
+            self._wake()
+        topology.tell(name, "address", f"{name.hex()} and {owner.unique_node_id.hex()} both have {address}", now)
+        self.concentrator.journal.note(
+            "address",
+            f"two devices have the address {address}: {owner.unique_node_id.hex()} and {name.hex()}",
+            self.concentrator.wall(),
+            severity="warning",
+        )
+
+    # ---- commissioning ----------------------------------------------------------------------------------------------
+    def _next_candidate(self, now: float) -> tuple[Node | None, float]:
+        """Who is to be commissioned now, or how long to wait; the nearest first."""
+        topology, best, wait_s = self.topology, None, _LOOK_S
+        for node in topology.nodes.values():
+            if node.state not in (NodeState.HEARD, NodeState.COMMISSIONED, NodeState.CHALLENGED) and not (
+                topology.is_static and node.state is NodeState.UNKNOWN
+            ):
+                continue
+            if node.state is NodeState.COMMISSIONED and node.device in self.concentrator.peers:
+                continue  # in care since a restart: the schedule asks it
+            if node.standing is Standing.WENT_BACK:
+                continue  # the head-end decides
+            if node.next_try > now:
+                wait_s = min(wait_s, node.next_try - now)
+                continue
+            path = topology.ways.path(node.unique_node_id, 0, now)
+            if path is None or topology.as_route(path) is None or not self._is_open(path):
+                continue
+            rank = (node.failures, len(path), node.unique_node_id)
+            if best is None or rank < best[0]:
+                best = rank, node
+        return (None, wait_s) if best is None else (best[1], 0.0)
+
+    def _is_open(self, path: Path) -> bool:
+        """Whether all repeaters of a way have been commissioned."""
+        return all(self.topology.nodes[step.node].is_placed for step in path[:-1])
+
+    async def _commission_step(self) -> float:
+        now = self.concentrator.now
+        node, wait_s = self._next_candidate(now)
+        if node is not None:
+            if await self.commissioner.commission(node):
+                self._hunted.pop(node.unique_node_id, None)
+                self._wake()
+                if self.concentrator.journal.counters_in_doubt and not self.commissioner.doubted:
+                    self.concentrator.journal.trust_counters()
+            elif node.next_try <= self.concentrator.now:
+                node.next_try = self.concentrator.now + self.commissioner.policy.retry_s
+            return 0.0
+        found = self._next_revival(now)
+        if found is not None:
+            await self._revive(found)
+            return 0.0
+        old = self.keys.with_old_key()
+        if old is not None:
+            await self.commissioner.commission(old)
+            return 0.0
+        if self.keys.begin_renewal() or self.keys.without_key() is not None:
+            waiting = self.keys.without_key()
+            if waiting is not None and await self.keys.give_key(waiting):
+                return 0.0
+            self.keys.finish_renewal()
+            return _LOOK_S
+        stale = self.keys.with_old_window()
+        if stale is not None:
+            await self.keys.raise_window(stale)
+            return 0.0
+        return wait_s
+
+    def _next_revival(self, now: float) -> Node | None:
+        """A device with our keys that was heard of again: it was down or lost, or says that it is new."""
+        return next(
+            (
+                node
+                for node in self.topology.nodes.values()
+                if node.is_placed
+                and node.heard_at is not None
+                and node.heard_at > (node.answered_at or 0.0)
+                and node.next_try <= now
+                and (node.state in (NodeState.DOWN, NodeState.LOST) or node.claimed == HereState.NEW)
+            ),
+            None,
+        )
+
+    async def _revive(self, node: Node) -> None:
+        """Ask it under the keys that it should have; and commission it anew if it says that it has none."""
+        concentrator, topology = self.concentrator, self.topology
+        claimed, node.claimed = node.claimed, HereState.UP
+        if node.device not in concentrator.peers and not self.commissioner.resume(node, concentrator.now):
+            await self.commissioner.commission(node)
+            return
+        try:
+            await concentrator.exchanges.ask(
+                concentrator.peers[node.device],
+                _REVIVE_READ,
+                Priority.ON_DEMAND,
+                concentrator.now,
+                reads=True,
+                answer_bytes=1,
+            )
+        except (LinkError, SecurityError):
+            if claimed == HereState.NEW and topology.ways.path(node.unique_node_id, 0, concentrator.now):
+                await self.commissioner.commission(node)
+            node.heard_at = None
+            node.next_try = max(node.next_try, concentrator.now + self.commissioner.policy.retry_s)
+
+    # ---- looking around ---------------------------------------------------------------------------------------------
+    async def _look_step(self) -> float:
+        concentrator, topology, discovery = self.concentrator, self.topology, self.discovery
+        now = concentrator.now
+        self._watch(now)
+        free_s = discovery.free_at(now) - now
+        turn = discovery.next_agent(now) if free_s <= 0 and not topology.is_static else None
+        if turn is not None and turn[2] and not turn[1]:
+            await self._sweep(*turn)
+            return 0.0
+        told = self._next_way(now)
+        if told is not None:
+            await self._tell_way(*told)
+            return 0.0
+        if topology.is_static:
+            return _LOOK_S
+        if free_s > 0:
+            return min(free_s, _LOOK_S)
+        if turn is not None and turn[2]:
+            await self._sweep(*turn)
+            return 0.0
+        node = discovery.next_register(now)
+        if node is not None:
+            await self._read_links(node)
+            return 0.0
+        if await self._ask_links(None) or await self._hunt(now):
+            return 0.0
+        if turn is not None:
+            await self._sweep(*turn)
+            return 0.0
+        return _LOOK_S
+
+    async def _sweep(self, agent: bytes, alternate: bool, is_first: bool) -> None:
+        topology = self.topology
+        priority = Priority.BILLING if is_first and not alternate else Priority.HOUSEKEEPING
+        times = topology.root_asked_at if agent == ROOT else topology.nodes[agent].asked_at
+        times[alternate] = self.concentrator.now
+        try:
+            result = await self.discovery.sweep(agent, alternate=alternate, priority=priority)
+        except (LinkError, SecurityError, ResponseError, ConfigError) as error:
+            # Its turn comes again in a quarter of the time.
+            times[alternate] -= 0.75 * self.discovery.policy.again_s
+            topology.tell(agent, "sweep", f"asking around broke off: {error.message}", self.concentrator.now)
+            return
+        finally:
+            if agent != ROOT and agent in topology.nodes:
+                topology.changed(topology.nodes[agent])
+        if result.new:
+            topology.tell(agent, "sweep", f"{result.new} new of {result.heard} devices answered", self.concentrator.now)
+
+    async def _read_links(self, node: Node) -> None:
+        """The links of a device; those that are known one way only are asked for."""
+        try:
+            await self.discovery.read_links(node)
+        except (LinkError, SecurityError, ResponseError, ConfigError):
+            node.register_at = self.concentrator.now - 0.75 * self.discovery.policy.register_s
+            return
+        self.topology.changed(node)
+        await self._ask_links(node)
+
+    async def _ask_links(self, node: Node | None) -> bool:
+        """Ask neighbours of a device (None: our own) how they hear it, where that is not known; whether any was asked."""
+        graph, now = self.topology.graph, self.concentrator.now
+        listener = ROOT if node is None else node.unique_node_id
+        asked = 0
+        for step in graph.one_sided(listener):
+            half = graph.half(listener, step.node, step.alternate)
+            mark = listener, step
+            if step.node == ROOT or half is None or link_cost(half.margin_db) == UNUSABLE:
+                continue
+            if self._probed.get(mark, -_PROBED_S) + _PROBED_S > now:
+                continue
+            if asked == _LINK_PROBES or self.discovery.free_at(now) > now:
+                break
+            asked += 1
+            self._probed[mark] = now
+            await self.discovery.probe_link(node, step)
+        if len(self._probed) > _MOST_PROBED:
+            self._probed = {mark: at for mark, at in self._probed.items() if at + _PROBED_S > now}
+        return asked > 0
+
+    async def _hunt(self, now: float) -> bool:
+        """Look for a device that is down, from whoever heard it last and from others near it; whether anything was done."""
+        topology, graph = self.topology, self.topology.graph
+        wanted = next(
+            (
+                node
+                for node in topology.nodes.values()
+                if node.state in (NodeState.DOWN, NodeState.LOST)
+                and self._hunted.get(node.unique_node_id, float("-inf")) + _HUNT_S <= now
+            ),
+            None,
+        )
+        if wanted is None:
+            return False
+        self._hunted[wanted.unique_node_id] = now
+        up = [ROOT, *(node.unique_node_id for node in topology.placed() if node.state is NodeState.UP)]
+        margins = {
+            agent: max(
+                (half.margin_db for each in (False, True) if (half := graph.half(agent, wanted.unique_node_id, each))),
+                default=-99.0,
+            )
+            for agent in up
+        }
+        for agent in sorted(up, key=lambda each: -margins[each])[:_HUNTERS]:
+            try:
+                if await self.discovery.hunt(wanted, agent):
+                    break
+            except (LinkError, SecurityError, ResponseError, ConfigError):
+                continue
+        return True
+
+    # ---- time -------------------------------------------------------------------------------------------------------
+    def _watch(self, now: float) -> None:
+        """States, availability, and the journal, once a minute."""
+        if now < self._watched_at + _LOOK_S:
+            return
+        self._watched_at = now
+        for node in self.topology.watch(now):
+            if node.state is NodeState.LOST and node.device >= 0:
+                self.concentrator.remove_device(node.device)
+                self.concentrator.journal.note(
+                    "lost",
+                    f"{node.name or node.unique_node_id.hex()} has not answered for a day",
+                    self.concentrator.wall(),
+                    device=node.device,
+                    severity="warning",
+                )
+        if now >= self._slot_at + DOWN_S:
+            self._slot_at = now
+            self.topology.note_availability()
+        links = now >= self._links_at + _LINKS_KEPT_S
+        if links:
+            self._links_at = now
+        for event in self.sender.events():
+            self.commissioner.told(event)
+        try:
+            self.topology.save(links=links)
+        except (StoreError, StorageError) as error:
+            self.topology.tell(b"", "journal", error.message, now)
+
+    # ---- the way back -----------------------------------------------------------------------------------------------
+    def _next_way(self, now: float) -> tuple[Node, Path] | None:
+        """A device that does not know the present way to us, for its alerts."""
+        for node in self.topology.placed():
+            if node.state is not NodeState.UP or node.device not in self.concentrator.peers:
+                continue
+            path = self.topology.ways.path(node.unique_node_id, 0, now)
+            told = node.way_told
+            if path is not None and (told is None or told[1] != path or told[0] + _ROUTE_AGAIN_S <= now):
+                return node, path
+        return None
+
+    async def _tell_way(self, node: Node, path: Path) -> None:
+        """Write UT19: the reverse of the way, the last node is the concentrator."""
+        topology, now = self.topology, self.concentrator.now
+        node.way_told = now, path
+        hops = topology.as_hops(path)
+        if hops is None:
+            return
+        carriers = [hop.alternate_path for hop in reversed(hops)]
+        places = [
+            *((hop.subnet, hop.node) for hop in reversed(hops[:-1])),
+            (topology.place.subnet, topology.place.node),
+        ]
+        steps = [
+            ReverseStep(hop=ReverseHop(node=number, alternate_path=int(alternate)), subnet=subnet)
+            for (subnet, number), alternate in zip(places, carriers)
+        ]
+        content = ReverseRoute(lifetime=_ROUTE_LIFETIME_MIN, count=len(steps), hops=steps).encode()
+        try:
+            await self.concentrator.access(node.device, Priority.HOUSEKEEPING).write(ALERT_ROUTE, content)
+        except (LinkError, SecurityError, ResponseError, ConfigError):
+            # Not worth more airtime now: the alarms are scanned for in any case.
+            node.way_told = now - _ROUTE_AGAIN_S + 3600.0, path
