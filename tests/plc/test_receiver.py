@@ -281,6 +281,16 @@ def test_a_strong_packet_is_not_taken_for_one_on_the_other_carrier() -> None:
             assert {event.carrier for event in events if event_sample(event) > 9000} == {packets(events)[0].carrier}
 
 
+@pytest.mark.parametrize("lpdu", [LPDU, SECONDARY])
+def test_a_tone_on_one_carrier_does_not_close_the_other(lpdu: bytes) -> None:
+    rng = np.random.default_rng(27)
+    sent = around(modulate(lpdu).astype(float))
+    for _ in range(20):
+        turns = 2 * np.pi * (OSGP.carrier_hz(lpdu == LPDU) + rng.uniform(-1000, 1000)) / OSGP.sample_rate_hz
+        tone = 10**0.5 * np.cos(turns * np.arange(len(sent)) + rng.uniform(0, 7))
+        assert [packet.lpdu for packet in packets(heard(noise(rng, sent + tone, 12.0)))] == [lpdu]
+
+
 # ---- how the stream is cut -----------------------------------------------------------------------------------------
 @settings(max_examples=25, deadline=None)
 @given(st.data())
@@ -504,6 +514,8 @@ def test_rows_with_a_known_beginning(secondary: bool) -> None:
     assert [found.lpdu(row) for row in range(3)] == [lpdu] * 3
     assert found.offset_ppm == pytest.approx([0, 100, 200], abs=60)
     assert np.abs(found.start - [2000, 2100, 2200]).max() <= 4
+    bare = noise(np.random.default_rng(24), np.tile(modulate(lpdu), (50, 1)), 9.0)
+    assert receive_rows(bare, starts=np.zeros(50, int), secondary=secondary).ok.all(), "nothing before and behind"
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,9 @@ __all__ = [
     "search_rows",
 ]
 
-STRONGER, LEAKED = 2.0, 3.0
-"""Amplitude ratios: a preamble that overtakes the packet being received; a carrier that is heard in the other's filter."""
+STRONGER, LEAKED = 2.0, 3.5
+"""Amplitude ratios: a preamble that overtakes the packet being received; a carrier that is heard in the other's filter,
+at most 0.21 of it, which is measured a sixteenth of a bit off at worst."""
 UNSURE, SURE = 1, 2
 """Of a place that waits for a better one: whether word synchronisation was heard in it."""
 LARGEST = 1e9
@@ -113,19 +114,13 @@ def _accepted(target: Any, source: Any) -> Any:
 
 # ---- the stream --------------------------------------------------------------------------------------------------------
 @njit(**FIXED)
-def _leaked(setup: Any, memory: Any, other: Any, place: Any, height: Any) -> Any:
-    """Whether the other carrier is so much louder over a preamble's length that it is what is heard here.
-
-    What leaks is largest where the other's bits change, where its own filter gives least: so look at a whole bit.
-    """
-    limit = len(setup.symbols) * (LEAKED * height) ** 2
-    for back in range(PARTS):
-        energy = float32(0.0)
-        for index in range(len(setup.parts)):
-            energy += memory.seg[other, setup.parts[index], 2, place - back - PARTS * setup.lags[index]]
-        if energy > limit:
-            return True
-    return False
+def _leaked(memory: Any, carrier: Any) -> Any:
+    """Whether the preamble that waits is the other carrier's packet, heard where its bits change."""
+    other_ints, other = memory.ints[1 - carrier], memory.floats[1 - carrier]
+    loud = other[HEIGHT] if other_ints[IS_PENDING] else 0.0
+    if other_ints[IS_IN]:
+        loud = max(loud, other[AMPLITUDE])
+    return loud > LEAKED * memory.floats[carrier, HEIGHT]
 
 
 @njit(**FIXED)
@@ -151,9 +146,7 @@ def _looked(setup: Any, memory: Any, carrier: Any, bit: Any, base_bit: Any) -> N
         height = math.sqrt(power) / size
         if rho < setup.threshold or (ints[IS_PENDING] and height <= floats[HEIGHT]):
             continue
-        if (ints[IS_IN] and height < STRONGER * floats[AMPLITUDE]) or _leaked(
-            setup, memory, 1 - carrier, place, height
-        ):
+        if ints[IS_IN] and height < STRONGER * floats[AMPLITUDE]:
             continue
         ints[IS_PENDING] = SURE if synchronised(setup, memory, carrier, place, omega) else UNSURE
         ints[PLACE] = absolute
@@ -163,12 +156,8 @@ def _looked(setup: Any, memory: Any, carrier: Any, bit: Any, base_bit: Any) -> N
 @njit(**FIXED)
 def _found(setup: Any, memory: Any, carrier: Any, base_bit: Any, end: Any) -> None:
     """No better place came: begin to receive there, unless it is no preamble, or the other carrier's that is heard here."""
-    ints, floats = memory.ints[carrier], memory.floats[carrier]
-    other_ints, other = memory.ints[1 - carrier], memory.floats[1 - carrier]
-    loud = other[HEIGHT] if other_ints[IS_PENDING] else 0.0
-    if other_ints[IS_IN]:
-        loud = max(loud, other[AMPLITUDE])
-    if ints[IS_PENDING] != SURE or loud > LEAKED * floats[HEIGHT]:
+    ints = memory.ints[carrier]
+    if ints[IS_PENDING] != SURE or _leaked(memory, carrier):
         ints[IS_PENDING] = 0
         return
     if ints[IS_IN]:
@@ -225,9 +214,9 @@ def _control(setup: Any, memory: Any, bits: Any, base_bit: Any) -> None:
                 continue
             if ints[IS_PENDING]:
                 ints[ACTIVE] = now_bit
-            if ints[IS_PENDING] == SURE or (
-                interest[carrier, bit] & 2 and _sensed(setup, memory, carrier, bit, base_bit)
-            ):
+            # A bit later it is known whether the other carrier has a stronger one.
+            sure = ints[IS_PENDING] == SURE and now_bit > ints[PLACE] // PARTS and not _leaked(memory, carrier)
+            if sure or (interest[carrier, bit] & 2 and _sensed(setup, memory, carrier, bit, base_bit)):
                 ints[SEEN] = ints[ACTIVE] = now_bit
                 if not ints[IS_BUSY]:
                     ints[IS_BUSY] = 1
@@ -236,7 +225,7 @@ def _control(setup: Any, memory: Any, bits: Any, base_bit: Any) -> None:
                 if now_bit - ints[SEEN] >= drop_bits:
                     ints[IS_BUSY] = 0
                     report(memory, LOST, carrier, end, 0)
-            elif now_bit - delay > ints[ACTIVE]:
+            elif now_bit - delay > ints[ACTIVE] and not memory.loud[carrier, history + bit - delay]:
                 # Noise is what was heard so long ago that no packet can have been in it unnoticed.
                 cycle = (end - delay * per_bit - 0.5 * per_bit) / half_cycle
                 theta = min(noise_bins - 1, int(noise_bins * (cycle - math.floor(cycle))))
@@ -378,7 +367,7 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
         for row in range(len(rows) if others >= 0 else 0):
             memory.counts[3] = memory.counts[4] = 0
             memory.ints[carrier, :] = 0
-            bad += _accepted(memory.raw, rows[row])
+            bad += _accepted(memory.raw, rows[row])  # silence is left behind it
             parts[:2, : len(setup.parts)] = 0.0
             part = 0
             for bit in range(size):
@@ -392,7 +381,7 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
                 parts[1, part] += setup.symbols[bit] * b
             omega = tuned(setup, parts, binned(setup, parts)[1])
             start_packet(setup, memory, carrier, 0, starts[row] + 0.5 * size * per_bit, omega)
-            received(setup, memory, carrier, 0, rows.shape[1])
+            received(setup, memory, carrier, 0, rows.shape[1] + per_bit)
             _taken(memory, row, facts, numbers, data, symbols)
         return bad
 

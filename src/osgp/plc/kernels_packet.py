@@ -474,7 +474,10 @@ def received(setup: Any, memory: Any, carrier: Any, base_bit: Any, end: Any) -> 
         clear = (re * re - im * im) / power if power > 0.0 else 0.0
         clarity += clear - coherent[slot]
         coherent[slot] = float32(clear)
-        noticed(noise, visits, theta, 2.0 * im * im)
+        # Where impulses were taken out, little noise is left.
+        place = (at - base) // per_bit
+        if not (loud[place] or loud[min(place + 1, len(loud) - 1)]):
+            noticed(noise, visits, theta, 2.0 * im * im)
         symbol += 1
         bit += 1
         slot = slot + 1 if slot + 1 < drop_bits else 0
