@@ -231,10 +231,10 @@ class Commissioner:
             else:
                 done = await self._handshake(node, security, peer) and await self._confirm(node, security, peer)
         except LinkError as error:
-            self._failed(node, error, self.concentrator.now)
+            self.put_off(node, error, self.concentrator.now)
             return False
         except SecurityError as error:
-            self._failed(node, error, self.concentrator.now)
+            self.put_off(node, error, self.concentrator.now)
             return False
         finally:
             self._told(node, security)
@@ -249,6 +249,9 @@ class Commissioner:
         try:
             if not node.is_placed:
                 topology.set_state(node, NodeState.CHALLENGED, self.concentrator.now)
+            # Killed from here on, the next start knows whom to ask: the device may have taken what we offer.
+            topology.changed(node)
+            topology.save()
             place = Address(topology.domain, address.subnet, address.node)
             terms = Terms(place, sender.kb, sender.generation, sender.counter, self.policy.window)
             self.handshakes += 1
@@ -295,6 +298,7 @@ class Commissioner:
         address = SubnetNode(place.subnet, place.node)
         if not node.is_placed:
             topology.set_state(node, NodeState.COMMISSIONED, self.concentrator.now)
+        topology.save()
         await self.concentrator.exchanges.ask(
             peer, _FIRST, Priority.ON_DEMAND, self.concentrator.now, reads=True, answer_bytes=1
         )
@@ -324,7 +328,8 @@ class Commissioner:
         node.reason = f"{count} commissioning messages today"
         return False
 
-    def _failed(self, node: Node, error: Error, now: float) -> None:
+    def put_off(self, node: Node, error: Error, now: float) -> None:
+        """A device did not answer: it is asked again later, and later each time."""
         policy = self.policy
         wait_s = min(policy.retry_most_s, policy.retry_s * 2 ** min(node.failures, 20))
         node.failures += 1
@@ -338,11 +343,15 @@ class Commissioner:
         reason = verdict.reason if isinstance(verdict, Refused) else "unexpected"
         text = REASONS.get(reason, reason)
         if reason in _LATE:
-            self._failed(node, LinkError(f"the answers came too late: {text}"), now)
+            self.put_off(node, LinkError(f"the answers came too late: {text}"), now)
             return
+        if reason == "generation" and node.is_placed:
+            # It has proven itself: the keys that we have are of no use any more.
+            self.concentrator.remove_device(node.device)
+            self.topology.set_state(node, NodeState.HEARD, now)
         if node.is_placed:
             # It has good keys: somebody may have answered in its name. The old set keeps working.
-            self._failed(node, SecurityError(text), now)
+            self.put_off(node, SecurityError(text), now)
             return
         self._refused(node, _STANDINGS.get(reason, Standing.REFUSED), text, now)
 

@@ -370,6 +370,12 @@ class Ways:
         """Devices whose way goes through a repeater."""
         return sum(any(step.node == repeater for step in way.path[:-1]) for way in self._ways.values())
 
+    def adopt(self, node: bytes, path: Path, now: float) -> None:
+        """An answer came over another way than the one in use, which does not work any more."""
+        way = self._ways.get(node)
+        if node in self._wanted and (way is None or way.path != path):
+            self._change(node, path, self.graph.cost_of(path), now)
+
     # ---- choosing ---------------------------------------------------------------------------------------------------
     def _change(self, node: bytes, path: Path, cost: float, now: float) -> None:
         known = self._ways.get(node)

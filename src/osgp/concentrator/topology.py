@@ -80,11 +80,12 @@ class TopologyEvent(NamedTuple):
 class Node:
     """One device. Times are monotonic seconds, those with ``wall`` in their names UTC seconds.
 
-    ``device``: number in the journal, -1 none; ``claimed``: the state of its latest answer to a probe, as it says; ``up_at``: when it
-    was first up; ``failures`` of commissioning in a row, and ``next_try``; ``keyed_wall``: when its keys were made; ``asked_at``: when
-    it last asked around as agent, by carrier; ``register_at``: when its links were read; ``way_told``: the way that it knows for its
-    alerts; ``moves``: it is to get another address; ``kb_generation``: of its broadcast key; ``window_wall``: when B was raised;
-    ``fcm``: day and number of commissioning messages; ``slots``: availability in steps of 45 minutes.
+    ``device``: number in the journal, -1 none; ``claimed``: the state of its latest answer to a probe, as it says; ``heard_by``: who
+    asked then, on which carrier; ``up_at``: when it was first up; ``failures`` of commissioning in a row, and ``next_try``;
+    ``keyed_wall``: when its keys were made; ``asked_at``: when it last asked around as agent, by carrier; ``register_at``: when its
+    links were read; ``way_told``: the way that it knows for its alerts; ``moves``: it is to get another address; ``kb_generation``: of
+    its broadcast key; ``window_wall``: when B was raised; ``fcm``: day and number of commissioning messages; ``slots``: availability
+    in steps of 45 minutes.
     """
 
     unique_node_id: bytes
@@ -96,6 +97,7 @@ class Node:
     program_id: bytes = b""
     claimed: int = 0
     heard_at: float | None = None
+    heard_by: tuple[bytes, bool] | None = None
     answered_at: float | None = None
     up_at: float = 0.0
     reason: str = ""
@@ -360,8 +362,10 @@ class Topology:
         self.ways.failed(node.unique_node_id, path, leg, now)
         after = self.ways.path(node.unique_node_id, 0, now)
         if after is not None and after != before:
-            self.tell(node.unique_node_id, "way", f"{node.unique_node_id.hex()} is reached over {len(after)} legs", now)
             self.changed(node)
+            if node.state is NodeState.UP:
+                name = node.unique_node_id.hex()
+                self.tell(node.unique_node_id, "way", f"{name} is reached over {len(after)} legs now", now)
 
     def ended(self, exchange: Exchange, answered: bool, now: float) -> None:
         """An exchange with a device is over (``Concentrator.ended``): an answer under its key proves the device and the way."""
@@ -374,6 +378,8 @@ class Topology:
             if path is not None:
                 self.graph.prove(path, now)
                 self.ways.answered(node.unique_node_id, path, now)
+                if node.state in (NodeState.DOWN, NodeState.LOST) and isinstance(self.ways, Ways):
+                    self.ways.adopt(node.unique_node_id, path, now)
             if node.is_placed:
                 if not node.up_at:
                     node.up_at = now
@@ -407,6 +413,7 @@ class Topology:
             if node.is_placed:
                 node.slots.append(int(node.state is NodeState.UP))
                 del node.slots[:-_AVAILABILITY_SLOTS]
+                self.changed(node)
 
     # ---- broadcast --------------------------------------------------------------------------------------------------
     def chains(self) -> list[tuple[Hop, ...]]:

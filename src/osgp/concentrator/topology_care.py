@@ -26,9 +26,9 @@ from osgp.concentrator.commission import Commissioner, CommissioningPolicy, KeyS
 from osgp.concentrator.commission_keys import KeyCare
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import Answer, Discovery, DiscoveryPolicy
-from osgp.concentrator.exchange import Exchange, Priority
-from osgp.concentrator.link_metric import UNUSABLE, link_cost, margin_of
-from osgp.concentrator.routes import ROOT, Path, Step
+from osgp.concentrator.exchange import Exchange, Priority, Route
+from osgp.concentrator.link_metric import UNUSABLE, link_cost
+from osgp.concentrator.routes import MAX_LEGS, ROOT, Path, Step
 from osgp.concentrator.tasks import Task, Wait
 from osgp.concentrator.topology import DOWN_S, Node, NodeState, Standing, Topology
 from osgp.lon.address import SubnetNode
@@ -43,11 +43,12 @@ _LOOK_S = 60.0
 """How often states are looked at."""
 _AFTER_ERROR_S = 60.0
 _LINKS_KEPT_S = 1800.0
-_HUNT_S, _HUNTERS = 1800.0, 4
+_HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
 _ROUTE_LIFETIME_MIN = 3 * 1440
 _ROUTE_AGAIN_S = 1.5 * 86400
 _MOVE_S = 86400.0
 _LINK_PROBES = 2
+_REVIVALS = 3
 _PROBED_S, _MOST_PROBED = 6 * 3600.0, 4096
 _REVIVE_READ = bytes.fromhex("3f0000000000 0001")
 
@@ -186,16 +187,12 @@ class NetworkCare:
         if answer.address is not None and not node.is_placed:
             self._is_claimed(answer.address, name, now)
         is_new = known is None or known.heard_at is None
-        node.program_id, node.claimed = answer.program_id, answer.claimed
+        node.program_id, node.claimed, node.heard_by = answer.program_id, answer.claimed, (agent, alternate)
         topology.seen_phase(node, agent, answer.phase)
         graph = topology.graph
         graph.hear(name, agent, answer.margin_there, now, alternate=alternate, proven=False)
         graph.hear(agent, name, answer.margin_here, now, alternate=alternate, proven=False)
-        if link_cost(margin_of(answer.margin_there, answer.margin_here)) < UNUSABLE and not node.is_placed:
-            self._wake()
-        elif node.state in (NodeState.DOWN, NodeState.LOST) or answer.claimed == HereState.NEW:
-            node.next_try = min(node.next_try, now)
-            self._hunted.pop(name, None)
+        if node.state is not NodeState.UP or answer.claimed == HereState.NEW:
             self._wake()
         return is_new
 
@@ -261,7 +258,7 @@ class NetworkCare:
                 if self.concentrator.journal.counters_in_doubt and not self.commissioner.doubted:
                     self.concentrator.journal.trust_counters()
             elif node.next_try <= self.concentrator.now:
-                node.next_try = self.concentrator.now + self.commissioner.policy.retry_s
+                self.commissioner.put_off(node, LinkError("it could not be asked"), self.concentrator.now)
             return 0.0
         found = self._next_revival(now)
         if found is not None:
@@ -299,26 +296,41 @@ class NetworkCare:
         )
 
     async def _revive(self, node: Node) -> None:
-        """Ask it under the keys that it should have; and commission it anew if it says that it has none."""
-        concentrator, topology = self.concentrator, self.topology
+        """Ask it under the keys that it should have; commission it anew if it says that it has none, or never answers
+        to them while it does answer probes."""
+        concentrator = self.concentrator
         claimed, node.claimed = node.claimed, HereState.UP
         if node.device not in concentrator.peers and not self.commissioner.resume(node, concentrator.now):
             await self.commissioner.commission(node)
             return
+        exchange = concentrator.exchanges.ask(
+            concentrator.peers[node.device],
+            _REVIVE_READ,
+            Priority.ON_DEMAND,
+            concentrator.now,
+            reads=True,
+            answer_bytes=1,
+        )
+        exchange.wanted_route = self._way_heard(node)
         try:
-            await concentrator.exchanges.ask(
-                concentrator.peers[node.device],
-                _REVIVE_READ,
-                Priority.ON_DEMAND,
-                concentrator.now,
-                reads=True,
-                answer_bytes=1,
-            )
-        except (LinkError, SecurityError):
-            if claimed == HereState.NEW and topology.ways.path(node.unique_node_id, 0, concentrator.now):
-                await self.commissioner.commission(node)
-            node.heard_at = None
-            node.next_try = max(node.next_try, concentrator.now + self.commissioner.policy.retry_s)
+            await exchange
+        except (LinkError, SecurityError) as error:
+            anew = claimed == HereState.NEW or node.failures >= _REVIVALS
+            done = anew and await self.commissioner.commission(node)
+            if not done and node.next_try <= concentrator.now:
+                self.commissioner.put_off(node, error, concentrator.now)
+        else:
+            node.failures, node.next_try = 0, 0.0
+
+    def _way_heard(self, node: Node) -> Route | None:
+        """The way over whoever heard a device last: the one that was in use may be why it is down."""
+        if node.heard_by is None or self.topology.is_static:
+            return None
+        agent, alternate = node.heard_by
+        path = () if agent == ROOT else self.topology.ways.path(agent, 0, self.concentrator.now)
+        if path is None or len(path) >= MAX_LEGS or any(step.node == node.unique_node_id for step in path):
+            return None
+        return self.topology.as_route((*path, Step(node.unique_node_id, alternate)))
 
     # ---- looking around ---------------------------------------------------------------------------------------------
     async def _look_step(self) -> float:
@@ -408,8 +420,8 @@ class NetworkCare:
             (
                 node
                 for node in topology.nodes.values()
-                if node.state in (NodeState.DOWN, NodeState.LOST)
-                and self._hunted.get(node.unique_node_id, float("-inf")) + _HUNT_S <= now
+                if node.state in _HUNT_S
+                and self._hunted.get(node.unique_node_id, float("-inf")) + _HUNT_S[node.state] <= now
             ),
             None,
         )
