@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from osgp.concentrator.tasks import Tasks
 from osgp.node.device import Device, Reading
 from osgp.tables.access import DoorCosts, ProcedureResult
 from osgp.tables.alarms import Alarm, active_alarms
+from osgp.tables.bt.bt00 import BT00
 from osgp.tables.bt.bt03 import BT03
 from osgp.tables.bt.bt52 import BT52
 from osgp.tables.bt.bt63 import BT63
@@ -115,8 +117,8 @@ class Visitor:
     access_for: Callable[[Priority], PowerLineAccess]
     dimensions: dict[int, bytes] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
     status: bytes = b""
+    current: list[Alarm] | None = None
     unread: dict[int, int] = field(default_factory=dict)
     drift_s: float | None = None
 
@@ -147,47 +149,48 @@ class Visitor:
     async def scan(self) -> list[Alarm]:
         """Read BT03; alarms that are new are told and kept. What it shows as unread is remembered for the schedule."""
         device, recording = self._open(Priority.ALARM)
-        status = await device.table(BT03)
-        alarms = active_alarms(status)
-        before = {each.key for each in self._alarms_of(device, self.status)}
-        keys = {each.key for each in alarms}
+        raw = await device.raw(BT03.number)
+        fresh: list[Alarm] = []
+        if raw == self.status and self.current is not None:
+            recording.take()
+        else:
+            fresh = await self._changed(device, recording, raw)
+        assert self.current is not None
+        keys = {each.key for each in self.current}
         self.unread = {
             data_set: max(1, self.unread.get(data_set, 1)) for key, data_set in _UNREAD.items() if key in keys
         }
-        fresh = [each for each in alarms if each.key not in before and each.key not in _NO_NEWS]
-        raw = next(part.content for part in recording.parts[::-1] if part.table == BT03.number)
-        if raw != self.status:
-            step = self._step(recording, int(self.services.wall()))
-            step.marks["BT03"] = raw.hex()
-            journal, wall = self.services.journal, self.services.wall()
-            with journal.batch():
-                self._keep(device, step, "scan")
-                for alarm in fresh:
-                    journal.note(
-                        "alarm",
-                        alarm.text,
-                        wall,
-                        device=self.number,
-                        severity=alarm.severity,
-                        detail={"alarm": alarm.key},
-                    )
-            self.status = raw
-        else:
-            recording.take()
-            self._learned(device)
         if fresh:
             self.services.alarms(self.number, fresh)
         if "event_log_unread" in keys or fresh:
             await self._part("log BT74", lambda: self._log(device, recording, _EVENT_LOG))
         return fresh
 
-    def _alarms_of(self, device: Device, raw: bytes) -> list[Alarm]:
-        if not raw:
-            return []
-        try:
-            return active_alarms(layout_of(BT03, device.context).decode(raw))
-        except DecodeError:
-            return []
+    async def _changed(self, device: Device, recording: _Recording, raw: bytes) -> list[Alarm]:
+        """BT03 is not what it was, or not decoded yet: what it says is kept, with a notice for each alarm that is new."""
+        layout = layout_of(BT03, await device.knows(BT00))
+        current = active_alarms(layout.decode(raw))
+        before = set()
+        if self.status:
+            with suppress(DecodeError):  # of another configuration: everything is new
+                before = {each.key for each in active_alarms(layout.decode(self.status))}
+        fresh = [each for each in current if each.key not in before and each.key not in _NO_NEWS]
+        step = self._step(recording, int(self.services.wall()))
+        step.marks["BT03"] = raw.hex()
+        journal, wall = self.services.journal, self.services.wall()
+        with journal.batch():
+            self._keep(device, step, "scan")
+            for alarm in fresh:
+                journal.note(
+                    "alarm",
+                    alarm.text,
+                    wall,
+                    device=self.number,
+                    severity=alarm.severity,
+                    detail={"alarm": alarm.key},
+                )
+        self.status, self.current = raw, current
+        return fresh
 
     # ---- billing ----------------------------------------------------------------------------------------------------
     async def billing(self) -> None:
