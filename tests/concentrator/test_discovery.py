@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from osgp.app.messages import Here
 from osgp.concentrator.discovery import DiscoveryPolicy
-from osgp.concentrator.routes import ROOT
+from osgp.concentrator.routes import ROOT, Step
 from osgp.concentrator.topology import NodeState, Standing
 from osgp.lon.address import SubnetNode
 from osgp.lon.ltep import Service
@@ -76,6 +76,34 @@ def test_a_link_that_is_good_in_one_direction_only_carries_no_way() -> None:
     network = Network(levels_of(3, {(0, 1): 30.0, (1, 2): 30.0, (0, 2): 30.0, (2, 0): 4.0}))
     network.until(network.all_up)
     assert network.legs(1) == 2
+
+
+def test_a_link_probe_tells_how_a_neighbour_hears_and_attenuated_that_there_is_margin() -> None:
+    network = Network(chain(2, good_db=20.0))
+    network.until(network.all_up)
+    first, second = network.node(0), network.node(1)
+    graph = network.topology.graph
+    graph.forget(second.unique_node_id)
+    graph.hear(ROOT, first.unique_node_id, 20.0, network.wire.now, proven=True)
+    answers: list[float | None] = []
+
+    async def ask(attenuated: bool) -> None:
+        answers.append(
+            await network.care.discovery.probe_link(first, Step(second.unique_node_id), attenuated=attenuated)
+        )
+        half = graph.half(second.unique_node_id, first.unique_node_id)
+        answers.append(half.margin_db if half is not None else None)
+
+    for attenuated in (False, True):
+        network.concentrator.tasks.start(ask(attenuated), network.wire.now)
+        network.touch()
+        network.run(30.0)
+    assert answers == [True, 18.0, True, 12.0], "the register has steps of 3 dB; an attenuated answer proves 12"
+    network.devices[1].power_off(network.wire.now)
+    network.concentrator.tasks.start(ask(False), network.wire.now)
+    network.touch()
+    network.run(60.0)
+    assert answers[4] is False
 
 
 def test_the_alternate_carrier_is_looked_at_too() -> None:

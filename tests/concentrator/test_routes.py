@@ -227,6 +227,28 @@ def test_a_failure_of_a_way_that_is_not_in_use_is_not_counted() -> None:
     assert ways.path(C, 0, 0.0) == first
 
 
+def test_ways_that_can_be_used_are_looked_at_again_only_now_and_then() -> None:
+    graph = graph_of((ROOT, A, 13), (A, B, 13), (ROOT, C, 20))
+    ways = Ways(graph, settle_s=10.0)
+    ways.add(B)
+    assert nodes_of(ways.path(B, 0, 0.0)) == [A, B]
+    join(graph, C, B, 20)
+    assert nodes_of(ways.path(B, 0, 9.0)) == [A, B]
+    assert nodes_of(ways.path(B, 0, 10.0)) == [C, B]
+    graph.set_repeaters([A])
+    assert nodes_of(ways.path(B, 0, 11.0)) == [A, B], "what is gone is not waited for"
+
+
+def test_a_way_that_worked_while_the_one_in_use_did_not_is_adopted() -> None:
+    graph = graph_of((ROOT, A, 20), (A, C, 20), (ROOT, B, 13), (B, C, 13))
+    ways = ways_to(graph, C)
+    assert nodes_of(ways.path(C, 0, 0.0)) == [A, C]
+    ways.adopt(C, (Step(B), Step(C)), 1.0)
+    assert nodes_of(ways.known(C)) == [B, C]
+    ways.adopt(D, (Step(D),), 1.0)
+    assert ways.known(D) is None, "nobody wants to reach it"
+
+
 def test_a_dead_repeater_is_gone_around() -> None:
     graph = graph_of((ROOT, A, 20), (A, C, 20), (ROOT, B, 7), (B, C, 7))
     ways = ways_to(graph, A, B, C)

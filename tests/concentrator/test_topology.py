@@ -16,7 +16,7 @@ from osgp.concentrator.topology import NodeState, Standing, Topology
 from osgp.lon.address import SubnetNode
 from osgp.node.osgp_tables import ALERT_ROUTE
 from osgp.sim.pl_device import node_id_of
-from osgp.wire.errors import ConfigError
+from osgp.wire.errors import ConfigError, StoreError
 from tests.concentrator.network import DOMAIN, START, Network, chain, levels_of
 
 DAY = 86400.0
@@ -147,6 +147,50 @@ def test_static_ways_are_used_as_they_were_written_down() -> None:
     assert [network.legs(index) for index in range(3)] == [1, 2, 3], "though all are in earshot"
     assert network.care.discovery.probes == 0
     assert network.topology.status(network.wire.now)["mode"] == "static"
+
+
+# ---- the machine ----------------------------------------------------------------------------------------------------
+def test_what_is_no_topology_is_handed_on() -> None:
+    network = Network(chain(1))
+    network.until(network.all_up)
+    found: list[bytes] = []
+
+    def take(event: object, now: float) -> bool:
+        found.append(getattr(event, "apdu", b""))
+        return True
+
+    network.care._message = take
+    network.devices[0].stack.send(SubnetNode(1, 1), b"\x14alert", network.wire.now)
+    network.wire.touch(network.ports[0])
+    network.run(5.0)
+    assert found == [b"\x14alert"]
+
+
+def test_a_full_disk_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(chain(2))
+    network.run(1.0)
+
+    def full(values: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network.journal, "put_all", full)
+        network.run(300.0)
+        assert network.up() == 0
+        assert any(event.what == "error" for event in network.topology.events())
+    network.until(network.all_up, 3600.0)
+
+
+def test_the_end_keeps_what_is_known(tmp_path: Path) -> None:
+    network = Network(chain(2), place=tmp_path / "journal.sqlite")
+    network.until(network.all_up)
+    links = sorted(network.topology.graph.links())
+    network.care.end()
+    probes = network.care.discovery.probes
+    network.run(DAY / 2)
+    assert network.care.discovery.probes == probes
+    network.restart()
+    assert sorted(network.topology.graph.links()) == links
 
 
 # ---- values ---------------------------------------------------------------------------------------------------------

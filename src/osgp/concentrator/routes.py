@@ -292,12 +292,18 @@ class WayBook(Protocol):
     def in_use(self) -> Mapping[bytes, Path]:
         """All ways at this moment."""
 
+    def known(self, node: bytes) -> Path | None:
+        """The way to a node that is in use, as it was last looked at."""
+
 
 class Ways:
-    """The ways in use over a graph, for the nodes that ``add`` named."""
+    """The ways in use over a graph, for the nodes that ``add`` named. ``settle_s``: how long a way that can be used may be out
+    of date, because all of them are looked at together."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, settle_s: float = 0.0) -> None:
         self.graph = graph
+        self.settle_s = settle_s
+        self._looked_at = -settle_s
         self._ways: dict[bytes, Way] = {}
         self._wanted: set[bytes] = set()
         self._version = -1
@@ -326,7 +332,13 @@ class Ways:
 
     def way(self, node: bytes, now: float) -> Way | None:
         """The way in use to a node."""
-        self._update(now)
+        known = self._ways.get(node)
+        if (
+            known is None
+            or now >= self._looked_at + self.settle_s
+            or (self._version != self.graph.version and self.graph.cost_of(known.path) == UNUSABLE)
+        ):
+            self._update(now)
         return self._ways.get(node)
 
     def backup(self, node: bytes, now: float) -> Path | None:
@@ -356,7 +368,8 @@ class Ways:
         if way is None or way.path != path:
             return
         way.failures += 1
-        if way.failures < FAILURES:
+        self._update(now)
+        if way.failures < FAILURES or self._ways[node] is not way:
             return
         other = self.backup(node, now)
         if other is not None and self.graph.cost_of(other) < UNUSABLE:
@@ -365,6 +378,11 @@ class Ways:
     def in_use(self) -> Mapping[bytes, Path]:
         """See ``WayBook``."""
         return {node: way.path for node, way in self._ways.items()}
+
+    def known(self, node: bytes) -> Path | None:
+        """See ``WayBook``."""
+        way = self._ways.get(node)
+        return None if way is None else way.path
 
     def behind(self, repeater: bytes) -> int:
         """Devices whose way goes through a repeater."""
@@ -398,7 +416,7 @@ class Ways:
             way = self._ways.get(node)
             for step in way.path[:-1] if way is not None else ():
                 behind[step.node] = behind.get(step.node, 0) + 1
-        self._version = graph.version
+        self._version, self._looked_at = graph.version, now
 
     def _choose(self, node: bytes, best: Found | None, behind: Mapping[bytes, int], now: float) -> None:
         way = self._ways.get(node)
@@ -444,3 +462,7 @@ class FixedWays:
     def in_use(self) -> Mapping[bytes, Path]:
         """See ``WayBook``."""
         return self.first
+
+    def known(self, node: bytes) -> Path | None:
+        """See ``WayBook``."""
+        return self.first.get(node)

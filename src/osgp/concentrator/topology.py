@@ -38,6 +38,7 @@ _MOST_CANDIDATES = 1024
 _MOST_EVENTS = 1000
 _AVAILABILITY_SLOTS = 96
 _PREFIX = "node."
+_SETTLE_S = 10.0
 
 
 class NodeState(Enum):
@@ -141,7 +142,9 @@ class Topology:
         self.place = place
         self.graph = Graph()
         self.is_static = static is not None
-        self.ways: WayBook = FixedWays(static, static_backups or {}) if static is not None else Ways(self.graph)
+        self.ways: WayBook = (
+            FixedWays(static, static_backups or {}) if static is not None else Ways(self.graph, settle_s=_SETTLE_S)
+        )
         self.nodes: dict[bytes, Node] = {}
         self.strangers: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
         """Devices that were heard and for which there is no key; the latest 256."""
@@ -186,7 +189,7 @@ class Topology:
 
     def legs(self, node: Node) -> int:
         """Links of the way to a device; 0 if there is none."""
-        return len(self.ways.in_use().get(node.unique_node_id, ()))
+        return len(self.ways.known(node.unique_node_id) or ())
 
     def set_device(self, node: Node, device: int) -> None:
         """The number of a device in the journal."""
@@ -358,7 +361,7 @@ class Topology:
             self._failed(node, path, leg, now)
 
     def _failed(self, node: Node, path: Path, leg: int, now: float) -> None:
-        before = self.ways.in_use().get(node.unique_node_id)
+        before = self.ways.known(node.unique_node_id)
         self.ways.failed(node.unique_node_id, path, leg, now)
         after = self.ways.path(node.unique_node_id, 0, now)
         if after is not None and after != before:
@@ -452,7 +455,7 @@ class Topology:
         return now - max(0.0, self.wall(now) - wall)
 
     def _node_to_json(self, node: Node) -> dict[str, Any]:
-        way = self.ways.in_use().get(node.unique_node_id)
+        way = self.ways.known(node.unique_node_id)
         return {
             "state": node.state.value,
             "standing": node.standing.value,
