@@ -98,7 +98,7 @@ class Packets:
         return rows, begins
 
 
-def per(ec_n0_db: float, rng: np.random.Generator, *, size: int = 18, most: int = 40_000) -> Point:
+def per(ec_n0_db: float, rng: np.random.Generator, *, size: int = 18, most: int = 60_000) -> Point:
     """Packets of 18 bytes, both carriers, searched for: lost with the list, lost without it, beginnings missed."""
     lost = plain = missed = false = count = 0
     while count < most and lost < ENOUGH:
@@ -149,34 +149,36 @@ def level(above_db: float, rng: np.random.Generator) -> Point:
 
 
 def dimmer(ec_n0_db: float, rng: np.random.Generator) -> Point:
-    """Scenario D as a stream: the whole receiver, the same without blanker and weighting, on the same samples."""
-    channel = Channel(scenario("D"), rng, mains_turns=float(rng.random()))
-    receivers = {
-        "whole": Modem(),
-        "without_blanker": Modem(blanker=False),
-        "without_weighting": Modem(weighting=False),
-        "bare": Modem(blanker=False, weighting=False),
+    """Scenario D: the whole receiver, the same without blanker and weighting, on the same samples.
+
+    Every 32 packets are on another line, where receivers have heard a third of a second of noise before.
+    """
+    names = {
+        "whole": (True, True),
+        "without_blanker": (False, True),
+        "without_weighting": (True, False),
+        "bare": (False, False),
     }
-    lost, sent, at = dict.fromkeys(receivers, 0), 0, 0
-    while sent < 400 or (sent < 6000 and min(lost.values()) < ENOUGH):
+    lost, sent, gap = dict.fromkeys(names, 0), 0, 60 * PER_BIT
+    while sent < 960 or (sent < 4000 and min(lost.values()) < ENOUGH):
+        channel = Channel(scenario("D"), rng, mains_turns=float(rng.random()))
         packets = Packets(18, rng, 32)
-        waves = [wave for _, wave in packets.sent]
-        count = sum(len(wave) + 6 * LEAD // 4 for wave in waves) + LEAD
-        begins, place = [], at + LEAD
-        for wave in waves:
+        begins, place = [], int(RATE_HZ / 3)
+        for _, wave in packets.sent:
             begins.append(place + int(rng.integers(PER_BIT)))
-            place += len(wave) + 6 * LEAD // 4
+            place += len(wave) + gap
         ways = {carrier: channel.link_at(ec_n0_db, carrier) for carrier in (False, True)}
         arriving = [
             (wave, begin, ways[is_secondary(lpdu)]) for (lpdu, wave), begin in zip(packets.sent, begins, strict=True)
         ]
-        heard = channel.mix(arriving, at, count)
-        for name, modem in receivers.items():
+        heard = channel.mix(arriving, 0, place + gap)
+        wanted = [lpdu for lpdu, _ in packets.sent]
+        for name, (blanker, weighting) in names.items():
+            modem = Modem(blanker=blanker, weighting=weighting)
             modem.receive(heard)
-            wanted = [lpdu for lpdu, _ in packets.sent]
             found = {event.lpdu for event in modem.events() if isinstance(event, PacketReceived)}
             lost[name] += sum(lpdu not in found for lpdu in wanted)
-        sent, at = sent + len(waves), at + count
+        sent += len(wanted)
     return {name: share(number, sent) for name, number in lost.items()}
 
 
@@ -227,7 +229,7 @@ PLAN: tuple[tuple[str, Callable[[float, np.random.Generator], Point], tuple[floa
     ("known", known, (2.0, 3.0, 3.5, 4.0, 4.5, 5.0, 5.25, 5.5)),
     ("missed", short, (1.0, 2.0, 3.0, 4.0)),
     ("level", level, (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)),
-    ("dimmer", dimmer, (4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0)),
+    ("dimmer", dimmer, (4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 24.0, 28.0, 32.0)),
     ("noise", noise_hours, (1.0, 2.0, 3.0, 4.0)),
     ("tone", tone, (10.0,)),
 )
