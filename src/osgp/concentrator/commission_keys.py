@@ -41,6 +41,8 @@ class KeyCare:
         """Since when the broadcast key is in use, UTC seconds ..."""
         self.prepared_wall = float(kept.get("prepared", wall))
         """... and since when the next one is handed out."""
+        self.more_window = 0
+        """D while a firmware image goes out, where that is more than the policy's."""
         if not kept:
             self._keep()
 
@@ -138,7 +140,8 @@ class KeyCare:
 
     async def raise_window(self, node: Node) -> bool:
         """Write B and D, so that all earlier broadcasts are dead; whether it was done."""
-        content = self.sender.counter.to_bytes(4, "little") + self.commissioner.policy.window.to_bytes(2, "little")
+        window = max(self.commissioner.policy.window, self.more_window)
+        content = self.sender.counter.to_bytes(4, "little") + window.to_bytes(2, "little")
         door = self.concentrator.access(node.device, Priority.HOUSEKEEPING)
         try:
             await door.write_part(ET04.number, _B_OFFSET, content)

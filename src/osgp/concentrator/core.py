@@ -10,7 +10,7 @@ Devices come from commissioning (``add_device``), ways from whoever fulfils ``Ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
@@ -135,6 +135,8 @@ class Concentrator:
         self.message = message
         self.ended: Callable[[Exchange, bool, float], None] = lambda exchange, answered, now: None
         """Is told of each exchange with a device that is over (``topology_care``)."""
+        self.spread: Callable[[bytes, Priority], Awaitable[None]] | None = None
+        """Sends a sealed broadcast to everybody (``broadcasts``), in place of ``chains``."""
         self.more_status: dict[str, Callable[[], Any]] = {}
         """What else stands in ``status``, by name."""
         self.now = now
@@ -235,6 +237,9 @@ class Concentrator:
         if self.broadcaster is None:
             raise ConfigError("this concentrator has no broadcast key", hint="commission devices first")
         apdu = self.broadcaster.seal(plaintext, groups)
+        if self.spread is not None:
+            await self.spread(apdu, priority)
+            return
         for hops in self.chains():
             await self.exchanges.tell(Broadcast(), apdu, priority, self.now, hops=tuple(hops), repeated=not hops)
 

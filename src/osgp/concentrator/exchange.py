@@ -507,6 +507,12 @@ class Exchanges:
         target_timer = _code(costs.answer_by_s(size, answer, 1))
         whole = costs.answer_by_s(size, answer, legs)
         longest = safe_timer_s(len(route.hops), timer, policy.hop_retry, target_timer, policy.target_retry)
+        if exchange.service == Service.UNACKD_RPT:
+            # Agents repeat what they send before the end of it is told.
+            speakers = len(route.hops) if exchange.all_agents else 1
+            copies_s = speakers * policy.target_retry * TRANSMIT_S[target_timer]
+            whole += copies_s
+            timer = _code(TRANSMIT_S[timer] + copies_s)
         retry = min(15, max(1, math.ceil((longest + costs.exchange_s(size, answer, 1)) / whole) - 1))
         return ChainOptions(
             source=Options(retry=retry, timer_s=whole, backlog=policy.backlog),
