@@ -336,7 +336,13 @@ def standards_part(document: Any, rows: list[Any]) -> str:
 def _belongs(row: Any, document: str) -> bool:
     if document == "tables":
         return row.kind in ("table", "procedure")
-    floor = {"mep": "mep.", "c12-18-optical": "c1218.", "iso14908-1": "lon.", "ts104001": "app."}.get(document, "?")
+    floor = {
+        "mep": "mep.",
+        "c12-18-optical": "c1218.",
+        "iso14908-1": "lon.",
+        "ts104001": "app.",
+        "ts103908": "plc.",
+    }.get(document, "?")
     return row.kind in ("struct", "bits") and row.name.startswith(floor)
 
 

@@ -28,7 +28,7 @@ from osgp.wire.errors import ConfigError
 
 __all__ = ["DOCUMENTS", "Clause", "Document", "Row", "clauses", "declarations", "documents", "rows"]
 
-DOCUMENTS = ("c12-18-optical", "mep", "tables", "iso14908-1", "ts104001", "legacy-crypto")
+DOCUMENTS = ("c12-18-optical", "mep", "tables", "iso14908-1", "ts104001", "ts103908", "legacy-crypto")
 """The files of clauses, in the order of the pages; each is also the name of its page under ``docs/standards``."""
 
 STATES = ("done", "partly", "exempt")
@@ -44,6 +44,7 @@ _DIGEST = {
     "legacy-crypto": "crypto digest",
     "iso14908-1": "14908 digest",
     "osgp-application": "OSGP digest",
+    "phy-ts103908": "PHY digest",
 }
 
 
