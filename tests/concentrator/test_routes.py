@@ -164,6 +164,17 @@ def test_what_nobody_has_proven_is_only_the_last_leg_to_who_has_no_other() -> No
     assert nodes_of(graph.search()[B].path) == [A, B], "an unproven measurement changes nothing that is proven"
 
 
+def test_a_way_that_works_though_its_links_were_forgotten_is_known_again() -> None:
+    graph = graph_of()
+    ways = Ways(graph)
+    ways.add(B, (Step(A), Step(B)))
+    assert B not in graph.search()
+    path = ways.path(B, 0, 0.0)
+    assert path is not None
+    graph.prove(path, 1.0)
+    assert graph.search()[B].cost == 4 + 1 + 4 + 1
+
+
 # ---- changing -------------------------------------------------------------------------------------------------------
 def test_a_way_is_kept_until_another_is_a_quarter_cheaper() -> None:
     graph = graph_of((ROOT, A, 13), (A, B, 13))

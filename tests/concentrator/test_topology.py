@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -15,6 +16,7 @@ from osgp.concentrator.routes import Path as Way
 from osgp.concentrator.topology import NodeState, Standing, Topology
 from osgp.lon.address import SubnetNode
 from osgp.node.osgp_tables import ALERT_ROUTE
+from osgp.sim.medium import line_levels
 from osgp.sim.pl_device import node_id_of
 from osgp.wire.errors import ConfigError, StoreError
 from tests.concentrator.network import DOMAIN, START, Network, chain, levels_of
@@ -112,6 +114,29 @@ def test_availability_is_kept_in_slots_of_45_minutes() -> None:
     network.until(network.all_up)
     network.run(5 * 3600.0)
     assert network.node(0).slots == [1] * 6
+
+
+@pytest.mark.parametrize("seed", [3, 4, 8])
+def test_killed_twelve_times_while_devices_come_and_go_it_still_finds_everybody(tmp_path: Path, seed: int) -> None:
+    chance = Random(seed)
+    levels = line_levels(13, first_db=chance.choice([16.0, 20.0, 24.0]), step_db=chance.choice([4.0, 6.0, 8.0]))
+    network = Network(levels, place=tmp_path / "journal.sqlite", seed=seed)
+    for _ in range(12):
+        network.run(chance.uniform(1.0, 400.0))
+        network.restart()
+        if chance.random() < 0.5:
+            device = chance.choice(network.devices)
+            device.power_off(network.wire.now)
+            network.run(chance.uniform(1.0, 900.0))
+            device.power_on(network.wire.now)
+    network.until(network.all_up, 3 * 3600.0)
+    addresses = [str(device.node.security.address) for device in network.devices]
+    assert len(set(addresses)) == 12
+    assert {str(network.node(index).address) for index in range(12)} == {
+        f"{place.subnet}/{place.node}"
+        for device in network.devices
+        if (place := device.node.security.address) is not None
+    }
 
 
 # ---- ways back and to all -------------------------------------------------------------------------------------------

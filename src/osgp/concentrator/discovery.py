@@ -50,6 +50,7 @@ _DIAGNOSTIC = b"\x57"
 _ATTENUATED_DB = 12.0
 """What an attenuated link probe that is answered proves: margin for the grade above "poor" (project choice)."""
 _UNKNOWN = -128
+_SOONER = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class DiscoveryPolicy:
 
     ``slots`` of ``slot_units`` (16 ms each): for answers, up to ``most_slots`` as more are expected; ``guard_s``: waited for more.
     ``collisions``: share above which ranges are halved, at most to ``most_ranges`` of them; ``rounds``: most of a sweep. ``again_s``:
-    after which a node asks around again; ``register_s``: after which its links are read again, the first time ``first_register_s``
-    after it came. ``alternate``: look on that carrier, too.
+    after which a node asks around again, an eighth of it while there is news; ``register_s``: after which its links are read again,
+    the first time ``first_register_s`` after it came. ``alternate``: look on that carrier, too.
     """
 
     share: float = 0.05
@@ -133,6 +134,8 @@ class Discovery:
         self._own: dict[bytes, Answer] = {}
         self._own_round: tuple[int, bool] | None = None
         self._ranges: dict[tuple[bytes, bool], int] = {}
+        self.quiet: dict[tuple[bytes, bool], int] = {}
+        """Sweeps in a row that brought nothing new, by node and carrier."""
 
     # ---- what comes in ----------------------------------------------------------------------------------------------
     def receive(self, event: Event, now: float) -> bool:
@@ -418,9 +421,13 @@ class Discovery:
             (times[alternate], place, agent, alternate)
             for place, (agent, times) in enumerate(asked)
             for alternate in carriers
-            if times[alternate] + policy.again_s <= now
+            if times[alternate] + self.again_after_s(agent, alternate) <= now
         ]
         return (*min(due)[2:], False) if due else None
+
+    def again_after_s(self, agent: bytes, alternate: bool) -> float:
+        """When a node asks around again: soon after it heard something new, or a start; then less and less."""
+        return self.policy.again_s * min(1.0, 2.0 ** self.quiet.get((agent, alternate), 0) / _SOONER)
 
     def next_register(self, now: float) -> Node | None:
         """Whose links are to be read next."""

@@ -36,6 +36,8 @@ _CROWDED_COST = 4.0
 """What a way around a crowded repeater may cost more."""
 _SHARED_COST = 64.0
 """A backup shares a node with the way only where there is no other."""
+_WORKS_DB = 9.0
+"""What is assumed of a link that works and was never measured."""
 _MOST_HALVES = 64
 """Measurements kept for one listener: the newest."""
 
@@ -126,12 +128,15 @@ class Graph:
             self._changed()
 
     def prove(self, path: Path, now: float) -> None:
-        """A message came over that way and back under a key: its links are what they seemed to be."""
+        """A message came over that way and back under a key: its links are what they seemed to be, and those of which nothing is known
+        any more (a way out of the journal) are at least poor ones."""
         nodes = [ROOT, *(step.node for step in path)]
         for a, step in zip(nodes, path):
             for listener, speaker in ((a, step.node), (step.node, a)):
                 half = self.half(listener, speaker, step.alternate)
-                if half is not None and not half.proven:
+                if half is None:
+                    self.hear(listener, speaker, _WORKS_DB, now, alternate=step.alternate, proven=True)
+                elif not half.proven:
                     self.hear(listener, speaker, half.margin_db, half.at, alternate=step.alternate, proven=True)
 
     def half(self, listener: bytes, speaker: bytes, alternate: bool = False) -> Half | None:

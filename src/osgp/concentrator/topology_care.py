@@ -42,7 +42,7 @@ __all__ = ["NetworkCare"]
 _LOOK_S = 60.0
 """How often states are looked at."""
 _AFTER_ERROR_S = 60.0
-_LINKS_KEPT_S = 1800.0
+_LINKS_KEPT_S = 300.0
 _HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
 _ROUTE_LIFETIME_MIN = 3 * 1440
 _ROUTE_AGAIN_S = 1.5 * 86400
@@ -103,6 +103,7 @@ class NetworkCare:
         self._nudge: Wait[None] = Wait()
         self._tasks: list[Task[None]] = []
         self._watched_at = self._links_at = self._slot_at = concentrator.now
+        self._links_version = -1
         self._hunted: dict[bytes, float] = {}
         self._probed: dict[tuple[bytes, Step], float] = {}
         self._moved: dict[bytes, float] = {}
@@ -368,17 +369,21 @@ class NetworkCare:
         topology = self.topology
         priority = Priority.BILLING if is_first and not alternate else Priority.HOUSEKEEPING
         times = topology.root_asked_at if agent == ROOT else topology.nodes[agent].asked_at
-        times[alternate] = self.concentrator.now
+        quiet = self.discovery.quiet
         try:
             result = await self.discovery.sweep(agent, alternate=alternate, priority=priority)
         except (LinkError, SecurityError, ResponseError, ConfigError) as error:
-            # Its turn comes again in a quarter of the time.
-            times[alternate] -= 0.75 * self.discovery.policy.again_s
+            # Its turn comes again in a quarter of the longest time.
+            times[alternate] = self.concentrator.now - self.discovery.again_after_s(agent, alternate)
+            times[alternate] += 0.25 * self.discovery.policy.again_s
             topology.tell(agent, "sweep", f"asking around broke off: {error.message}", self.concentrator.now)
             return
         finally:
             if agent != ROOT and agent in topology.nodes:
                 topology.changed(topology.nodes[agent])
+        # Only now: killed in between, it is asked for again.
+        times[alternate] = self.concentrator.now
+        quiet[agent, alternate] = 0 if result.new else quiet.get((agent, alternate), 0) + 1
         if result.new:
             topology.tell(agent, "sweep", f"{result.new} new of {result.heard} devices answered", self.concentrator.now)
 
@@ -463,9 +468,10 @@ class NetworkCare:
         if now >= self._slot_at + DOWN_S:
             self._slot_at = now
             self.topology.note_availability()
-        links = now >= self._links_at + _LINKS_KEPT_S
+        version = self.topology.graph.version
+        links = now >= self._links_at + _LINKS_KEPT_S and version != self._links_version
         if links:
-            self._links_at = now
+            self._links_at, self._links_version = now, version
         for event in self.sender.events():
             self.commissioner.told(event)
         try:
