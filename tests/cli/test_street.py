@@ -70,6 +70,31 @@ def test_frames_go_to_a_capture(tmp_path: Path) -> None:
     assert capture.stat().st_size > 10_000
 
 
+def test_torture_is_a_row_for_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        call("street", "torture", "--houses", "4", "--hours", "1.5", "--only", "outage", "--only", "clock-ahead") == 0
+    )
+    out = capsys.readouterr().out
+    assert "outage" in out
+    assert "clock-ahead" in out
+    assert call("street", "torture", "--houses", "2", "--hours", "1", "--only", "noise", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["held_up"] is True
+    assert row["name"] == "noise"
+
+
+def test_a_report_shows_faults_with_a_map_before_and_after(tmp_path: Path) -> None:
+    file = Path(small(tmp_path))
+    file.write_text(
+        file.read_text().replace("hours = 0.5", "hours = 1") + '[[fault]]\nkind = "outage"\nat_h = 0.5\nminutes = 5\n'
+    )
+    assert call("street", "run", str(file), "--report", str(tmp_path / "out")) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "before: outage" in page
+    assert "after: outage" in page
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["faults"][0]["recovery_s"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -54,12 +54,14 @@ FAULTS = {
     "cut": "a branch of the grid is switched off; target: its name",
     "noise": "everybody hears less by so many db; target: a house whose receiver alone is hit, or nothing",
     "kill": "the concentrator is killed and started again, count times at random moments within the minutes",
+    "corrupt": "the concentrator is killed, a page of its journal is overwritten, and it starts again; needs a journal in a file",
+    "attack": "somebody at a house sends heard frames again, out of order and forged, one every two seconds; target: the house",
     "outage": "the whole street is without supply, the concentrator too",
     "clock": "clocks jump by so many seconds; target: a house, or nothing for all",
     "wrong-key": "a device has another key than the head-end says, from the beginning; target: a house",
 }
-"""Kinds of fault and what they do. All but ``kill``, ``clock`` and ``wrong-key`` end after their minutes, or never (0)."""
-_NEED_TARGET = ("cut", "wrong-key")
+"""Kinds of fault and what they do. ``dead``, ``cut``, ``noise``, ``attack`` and ``outage`` end after their minutes, or never (0)."""
+_NEED_TARGET = ("cut", "wrong-key", "attack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Fault:
     @property
     def end_s(self) -> float | None:
         """When it is over; None if it never is."""
-        lasts = self.kind in ("dead", "cut", "noise", "outage")
+        lasts = self.kind in ("dead", "cut", "noise", "attack", "outage")
         return None if lasts and not self.minutes else self.begin_s + self.minutes * 60.0
 
 

@@ -63,6 +63,10 @@ _PLANNED_BYTES = 60
 _PHASE_NUMBER = {"L1": 1, "L2": 2, "L3": 3, "L123": 0}
 
 
+class _Killed(BaseException):
+    """The process would be gone here."""
+
+
 class _Nobody:
     """What sits at the concentrator's place while it is down."""
 
@@ -131,7 +135,6 @@ class StreetRun:
         """Houses whose readings cannot be expected now, and why."""
         self.static = self._static_ways() if static else None
         self.lives = 0
-        self.powered = True
         self.settled_s = 0.0
         self.own: dict[str, Own] = {}
         """What each device held at the end of the planned hours."""
@@ -223,12 +226,34 @@ class StreetRun:
 
     def kill_concentrator(self) -> None:
         """It is gone, with all that was not in the journal."""
+        self.journal.saved = None
         self.observed.concentrator_ends(self.concentrator)
         port = self._own_port()
         port.machine = _Nobody()
         self.wire.touch(port)
         if self.place != ":memory:":
             self.journal.close()
+
+    def kill_at_commit(self, point: str) -> None:
+        """Kill it at its next transaction: ``before`` or ``after`` it is durable. Needs a journal in a file."""
+
+        def saved(at: str) -> None:
+            if at == point:
+                self.journal.saved = None
+                raise _Killed
+
+        self.journal.saved = saved
+
+    def _run_to(self, until_s: float, speed: Speed = "max") -> None:
+        """Let time pass, kills in between included."""
+        while self.wire.now < until_s:
+            try:
+                if speed == "max":
+                    self.wire.run(until_s)
+                else:
+                    run_virtual(run_live(self.wire, until_s - self.wire.now), speed=speed)
+            except _Killed:
+                self.troubles.killed(self.wire.now)
 
     def start_concentrator(self) -> None:
         """A new one on the same journal. Raises StoreError."""
@@ -284,10 +309,7 @@ class StreetRun:
                 self.wire.at(now + _SLICE_S, tell, None)
 
             self.wire.at(self.wire.now, tell, None)
-        if speed == "max":
-            self.wire.run(end)
-        else:
-            run_virtual(run_live(self.wire, end - self.wire.now), speed=speed)
+        self._run_to(end, speed)
         self.settle()
 
     def settle(self) -> None:
@@ -305,7 +327,7 @@ class StreetRun:
                 break
             if self.concentrator_runs:
                 self._hurry(self._truth)
-            self.wire.run(self.wire.now + _SETTLE_S)
+            self._run_to(self.wire.now + _SETTLE_S)
         self.settled_s = self.wire.now - now
 
     def _hurry(self, truth: Truth) -> None:

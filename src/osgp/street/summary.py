@@ -57,6 +57,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "alarms": dict(sorted(seen.alarms.items())),
         "starts_of_the_concentrator": run.lives,
         "faults": [each.to_json() for each in run.troubles.all],
+        "refused_by_devices": dict(sorted(sum((device.node.refused for device in run.devices), Counter()).items())),
         "journal": run.journal.counts(),
         "samples": [
             {"at_s": each.at_s, "up": each.up, "busy_s": round(each.busy_s, 3), "collisions": each.collisions}

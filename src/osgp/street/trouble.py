@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from osgp.street.plan import Fault
+from osgp.wire.errors import ConfigError
 
 if TYPE_CHECKING:
     from osgp.sim.pl_device import PowerLineDevice
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Trouble", "Troubles"]
 
+_HEARD = 2000
+_ATTACK_S = 2.0
+_AGAIN_S = 10.0
+_PAGE = 4096
 _DOWN_S = (1.0, 60.0)
 """How long a killed concentrator takes to start."""
 
@@ -44,15 +50,30 @@ class Trouble:
         }
 
 
+def damage(journal: Path, chance: Random) -> None:
+    """Overwrite a page of a journal, not its first."""
+    content = bytearray(journal.read_bytes())
+    pages = len(content) // _PAGE
+    if pages > 1:
+        begin = chance.randrange(1, pages) * _PAGE
+        content[begin : begin + _PAGE] = chance.randbytes(_PAGE)
+        journal.write_bytes(content)
+
+
 class Troubles:
     """Plans the faults of a run's plan on its wire."""
 
     def __init__(self, run: StreetRun) -> None:
         self._run = run
         self.all = [Trouble(fault, fault.target) for fault in run.plan.faults]
-        chance = Random(f"faults {run.plan.seed}")
+        chance = self._chance = Random(f"faults {run.plan.seed}")
+        self._armed: tuple[Trouble, float] | None = None
+        self._listens = False
+        self._heard: deque[bytes] = deque(maxlen=_HEARD)
         for trouble in self.all:
             fault = trouble.fault
+            if fault.kind == "corrupt" and run.place == ":memory:":
+                raise ConfigError("only a journal in a file has pages to corrupt", hint="--journal FILE")
             if fault.kind == "wrong-key":
                 trouble.begun_s, trouble.times = 0.0, 1
             elif fault.kind == "kill":
@@ -138,9 +159,24 @@ class Troubles:
         self._end_at(trouble, now, back)
 
     def _kill(self, now: float, trouble: Trouble, down_s: float) -> None:
+        """Between two frames; every other time, if the journal is a file, at its next transaction."""
         run = self._run
-        if not run.concentrator_runs:
-            return
+        if not run.concentrator_runs or self._armed is not None:
+            self._at(now + _AGAIN_S, self._kill, trouble, down_s)
+        elif run.place != ":memory:" and self._chance.random() < 0.5:
+            self._armed = trouble, down_s
+            run.kill_at_commit(self._chance.choice(("before", "after")))
+        else:
+            self._down(now, trouble, down_s)
+
+    def killed(self, now: float) -> None:
+        """It died at a transaction, as was ordered."""
+        assert self._armed is not None, "nobody else kills"
+        (trouble, down_s), self._armed = self._armed, None
+        self._down(now, trouble, down_s)
+
+    def _down(self, now: float, trouble: Trouble, down_s: float) -> None:
+        run = self._run
         self._begin(trouble, now)
         run.kill_concentrator()
 
@@ -149,6 +185,44 @@ class Troubles:
             trouble.over_s = at
 
         self._at(now + down_s, start)
+
+    def _corrupt(self, now: float, trouble: Trouble) -> None:
+        run = self._run
+        if not run.concentrator_runs:
+            return
+        self._begin(trouble, now)
+        self._armed = None
+        run.kill_concentrator()
+        damage(Path(run.place), self._chance)
+
+        def start(at: float) -> None:
+            run.start_concentrator()
+            trouble.over_s = at
+
+        self._at(now + self._chance.uniform(*_DOWN_S), start)
+
+    def _attack(self, now: float, trouble: Trouble) -> None:
+        run = self._run
+        self._begin(trouble, now)
+        port = run.by_name[trouble.target].port
+        assert port is not None, "every device has joined"
+        if not self._listens:
+            self._listens = True
+            run.wire.tap(lambda at, sender, lpdu: self._heard.append(lpdu))
+        ends = trouble.fault.end_s
+
+        def send(at: float) -> None:
+            if self._heard:
+                frame = bytearray(self._chance.choice(self._heard))
+                if self._chance.random() < 0.5:
+                    frame[self._chance.randrange(len(frame))] ^= 1 << self._chance.randrange(8)
+                run.wire.send(port, bytes(frame))
+                trouble.times += 1
+            if ends is None or at < ends:
+                self._at(at + self._chance.expovariate(1 / _ATTACK_S), send)
+
+        send(now)
+        self._end_at(trouble, now, lambda at: None)
 
     def _outage(self, now: float, trouble: Trouble) -> None:
         run = self._run

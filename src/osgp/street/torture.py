@@ -1,0 +1,137 @@
+"""A small street under each of its faults in turn: whether every reading still came exactly once, and how long recovery took.
+
+Project choice::
+
+    for row in torture(small_street(), only=("kill",)):
+        print(row.name, row.held_up, row.recovery_s)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osgp.sim.grid import Grid
+from osgp.street.plan import Fault, StreetPlan, default_text, parse_plan
+from osgp.street.run import StreetRun
+from osgp.wire.errors import ConfigError
+
+__all__ = ["FAULTS", "Tortured", "faults_of", "small_street", "torture"]
+
+FAULTS = {
+    "repeater": "the repeater that most ways lead through dies for an hour",
+    "repeater-for-good": "the repeater that most ways lead through dies and stays dead",
+    "cut": "a branch is cut for an hour",
+    "noise": "everybody hears 20 dB less for an hour",
+    "kill": "the concentrator is killed 50 times, half of them inside a transaction",
+    "corrupt": "a page of the journal is overwritten while the concentrator is down",
+    "outage": "the whole street is without supply for an hour",
+    "clock-ahead": "all clocks jump an hour ahead",
+    "clock-back": "all clocks jump half an hour back",
+    "wrong-key": "the farthest device has another key than the head-end says",
+    "attack": "recorded and forged frames from the nearest house for an hour",
+}
+"""What is done to a street, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tortured:
+    """What came of it. ``exact``: every reading that the meters hold is in the journal once; ``recovery_s``: see ``Trouble``."""
+
+    name: str
+    words: str
+    exact: bool
+    held: int
+    kept: int
+    doubled: int
+    wrong: int
+    events_missing: int
+    recovery_s: float | None
+    recovers: bool
+    not_expected: dict[str, str]
+
+    @property
+    def held_up(self) -> bool:
+        """Whether everything came once and everybody came back."""
+        return self.exact and (self.recovery_s is not None or not self.recovers)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return {"held_up": self.held_up, **dataclasses.asdict(self)}
+
+
+def small_street(houses: int = 12, *, seed: int = 3, hours: float = 6.0, background_dbuv: float = 105.0) -> StreetPlan:
+    """A short rural street, so loud that a third or more of it is reached through others. Raises ConfigError."""
+    plan = parse_plan(default_text(houses, seed=seed, hours=hours, kind="rural"))
+    times = dataclasses.replace(plan.config.plan, profile_s=1800.0, billing_s=3600.0)
+    settings = dataclasses.replace(plan.grid.settings, background_dbuv=background_dbuv)
+    return dataclasses.replace(
+        plan,
+        name=f"rural street of {houses}",
+        grid=dataclasses.replace(plan.grid, settings=settings),
+        config=dataclasses.replace(plan.config, plan=times),
+    )
+
+
+def faults_of(plan: StreetPlan) -> dict[str, Fault]:
+    """The faults of ``FAULTS`` for a street: they begin when a third of its hours are over."""
+    at_h = plan.hours / 3
+    near, far = _nearest_and_farthest(plan)
+    hour = min(60.0, plan.hours * 20.0)
+    branches = plan.grid.branches
+    return {
+        "repeater": Fault("dead", at_h, hour),
+        "repeater-for-good": Fault("dead", at_h),
+        "cut": Fault("cut", at_h, hour, branches[len(branches) // 2].name if branches else near),
+        "noise": Fault("noise", at_h, hour, db=20.0),
+        "kill": Fault("kill", 0.02, plan.hours * 50.0, count=50),
+        "corrupt": Fault("corrupt", at_h),
+        "outage": Fault("outage", at_h, hour),
+        "clock-ahead": Fault("clock", at_h, seconds=3600.0),
+        "clock-back": Fault("clock", at_h, seconds=-1800.0),
+        "wrong-key": Fault("wrong-key", 0.0, target=far),
+        "attack": Fault("attack", at_h, hour, near),
+    }
+
+
+def _nearest_and_farthest(plan: StreetPlan) -> tuple[str, str]:
+    """Houses by hops from the concentrator; nobody is reached through the farthest."""
+    grid = Grid(plan.grid)
+    hops = dict(zip(grid.names, grid.hops(grid.time_of_day_h(plan.start.timestamp()))))
+    reached = {house.node: hops[house.node] or 0 for house in plan.houses if hops[house.node] is not None}
+    names = sorted(reached, key=lambda name: reached[name]) or [plan.houses[0].node]
+    return names[0], names[-1]
+
+
+def torture(plan: StreetPlan, *, only: tuple[str, ...] = ()) -> Iterator[Tortured]:
+    """Run a street once for each fault. Raises ConfigError for a fault that is none, StoreError."""
+    for name in only:
+        if name not in FAULTS:
+            raise ConfigError(f"no fault is called {name!r}", hint=f"known: {', '.join(FAULTS)}")
+    for name, fault in faults_of(plan).items():
+        if only and name not in only:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            run = StreetRun(plan.with_faults(fault), journal=Path(folder) / "journal.sqlite")
+            try:
+                run.run()
+                truth, trouble = run.truth(), run.troubles.all[0]
+            finally:
+                run.close()
+            yield Tortured(
+                name,
+                FAULTS[name],
+                truth.exact,
+                truth.total("held"),
+                truth.total("kept"),
+                truth.total("doubled"),
+                truth.total("wrong"),
+                truth.total("events_missing"),
+                trouble.recovery_s,
+                fault.kind != "wrong-key",
+                {each.house: each.gone for each in truth.houses if each.gone},
+            )

@@ -1,0 +1,141 @@
+"""Faults: what they do to a street, and that it heals without losing or doubling a reading."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from osgp.concentrator.topology import Standing
+from osgp.street.plan import Fault
+from osgp.street.run import StreetRun
+from osgp.street.torture import FAULTS, faults_of, small_street, torture
+from osgp.street.trouble import damage
+from osgp.wire.errors import ConfigError
+from tests.street.small import small_plan
+
+
+@pytest.mark.parametrize("name", sorted(set(FAULTS) - {"kill"}))
+def test_a_street_holds_up(name: str) -> None:
+    (row,) = torture(small_street(8, hours=3.0), only=(name,))
+    assert row.exact, row
+    assert row.kept == row.held > 50
+    assert row.recovers is (name != "wrong-key")
+    if row.recovers:
+        assert row.recovery_s is not None
+        assert row.recovery_s < 3600
+
+
+def test_a_concentrator_killed_fifty_times_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    run = StreetRun(small_plan(4, hours=2.0, faults=(Fault("kill", 0.02, 80.0, count=50),)), journal=tmp_path / "j")
+    run.run()
+    assert run.lives == 51
+    assert run.troubles.all[0].times == 50
+    assert run.truth().exact
+    assert run.troubles.all[0].recovery_s is not None
+
+
+def test_a_dead_repeater_is_the_one_that_most_ways_lead_through_and_others_take_over() -> None:
+    run = StreetRun(small_plan(8, hours=3.0, faults=(Fault("dead", 1.0),)))
+    run.run()
+    trouble = run.troubles.all[0]
+    before = next(ways for title, _, ways, _ in run.observed.maps if title.startswith("before"))
+    passed = [name for way in before.values() for name in way[:-1]]
+    assert trouble.target in passed
+    assert passed.count(trouble.target) == max(passed.count(name) for name in passed)
+    after = run.ways()
+    assert all(trouble.target not in way[:-1] for house, way in after.items() if house != trouble.target)
+    assert run.truth().to_json()["not_expected"] == {trouble.target: "dead"}
+
+
+def test_a_cut_branch_is_open_until_it_is_restored() -> None:
+    branch = small_plan().grid.branches[-1].name
+    run = StreetRun(small_plan(8, hours=1.0, faults=(Fault("cut", 0.5, 15.0, branch),)))
+    run._run_to(0.6 * 3600)
+    assert run.grid.open_branches == [branch]
+    run._run_to(0.8 * 3600)
+    assert run.grid.open_branches == []
+
+
+def test_noise_is_taken_from_every_level_and_given_back() -> None:
+    run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("noise", 0.1, 6.0, db=20.0), Fault("noise", 0.4, 6.0, "2"))))
+    run._run_to(60.0)
+    quiet = run.levels(60.0)
+    for moment, receivers in ((0.15, (0, 1, 2, 3, 4)), (0.3, ()), (0.45, (2,)), (0.6, ())):
+        run._run_to(moment * 3600)
+        levels = run.medium.levels
+        for a in range(5):
+            for b in range(5):
+                if a != b:
+                    less = 20.0 if b in receivers else 0.0
+                    assert levels.ec_n0_db[0][a][b] == pytest.approx(quiet.ec_n0_db[0][a][b] - less, abs=0.5), (
+                        "noise has its day"
+                    )
+
+
+def test_nobody_answers_without_supply() -> None:
+    run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("outage", 0.5, 15.0),)))
+    run._run_to(0.5 * 3600 + 1)
+    sent = sum(port.sent for port in run.wire.ports)
+    run._run_to(0.74 * 3600)
+    assert not run.concentrator_runs
+    assert sum(port.sent for port in run.wire.ports) == sent
+    run._run_to(0.8 * 3600)
+    assert run.concentrator_runs
+    assert run.lives == 2
+
+
+def test_a_device_with_a_wrong_key_is_known_as_such_and_gives_nothing() -> None:
+    run = StreetRun(small_plan(4, hours=0.5, faults=(Fault("wrong-key", target="2"),)))
+    run.run()
+    node = run.topology.nodes[run.by_name["2"].unique_node_id]
+    assert node.standing is Standing.WRONG_KEY
+    assert not run.journal.intervals(run.numbers().get("2", -1))
+
+
+def test_what_an_attacker_sends_is_refused_and_shuts_nobody_out() -> None:
+    plan = small_plan(8, hours=1.5)
+    run = StreetRun(plan.with_faults(dataclasses.replace(faults_of(plan)["attack"], minutes=30.0)))
+    run.run()
+    assert run.troubles.all[0].times > 500
+    assert sum(device.node.refused.total() for device in run.devices) > 100
+    assert run.truth().exact
+    assert run.up() == 8
+    assert [device.node.security.ku_generation for device in run.devices] == [1] * 8, (
+        "nobody lost the keys of the beginning"
+    )
+
+
+def test_a_damaged_journal_is_repaired_and_says_so(tmp_path: Path) -> None:
+    run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("corrupt", 0.5),)), journal=tmp_path / "j")
+    run.run()
+    assert run.truth().exact
+    assert (tmp_path / "j.damaged-1").exists()
+    assert "damaged" in run.journal.notices(kind="journal")[0].text
+
+
+def test_a_page_is_damaged_and_never_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    content = bytes(4 * 4096)
+    file.write_bytes(content)
+    damage(file, Random(1))
+    found = file.read_bytes()
+    assert len(found) == len(content)
+    assert found != content
+    assert found[:4096] == content[:4096]
+
+
+def test_a_journal_in_memory_has_no_pages() -> None:
+    with pytest.raises(ConfigError, match="in a file"):
+        StreetRun(small_plan(2, faults=(Fault("corrupt"),)))
+
+
+def test_a_fault_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no fault is called 'flood'"):
+        next(torture(small_street(2), only=("flood",)))
+
+
+def test_every_fault_has_a_line_of_words() -> None:
+    assert set(faults_of(small_street(2))) == set(FAULTS)
