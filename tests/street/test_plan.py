@@ -88,3 +88,12 @@ def test_a_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
 
 def test_every_fault_has_words() -> None:
     assert all(len(words) > 20 for words in FAULTS.values())
+
+
+def test_the_file_in_the_guide_is_a_street() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "guide" / "street.md").read_text("utf-8")
+    text = page.split("```text\n", 1)[1].split("```", 1)[0]
+    plan = parse_plan(text)
+    assert plan.name == "Elm Street"
+    assert [fault.kind for fault in plan.faults] == ["cut"]
+    assert all(f"`{kind}`" in page for kind in FAULTS), "every fault is explained"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from osgp.cli.output import EXIT_NO, print_json, print_table, stderr
+from osgp.cli.output import EXIT_NO, console, print_json, print_table, stderr
 from osgp.sim.clock import parse_speed
 from osgp.wire.errors import ConfigError
 
@@ -126,7 +126,7 @@ def torture(
     Parameters
     ----------
     file
-        a street's file, its own faults left out; without it, a short rural street where a third is reached through others
+        a street's file, its own faults left out; without it, a short rural street, some of it reached through others
     """
     from osgp.street.torture import FAULTS, small_street
     from osgp.street.torture import torture as tortured
@@ -206,6 +206,11 @@ def show(found: dict[str, Any], processor_s: float) -> None:
             ("exchanges", line["exchanges"], f"{line['retries']} messages sent again"),
         ],
     )
+    if found["out_of_reach"]:
+        console.print(
+            f"out of reach from the beginning: {', '.join(found['out_of_reach'])}; the grid is too loud or too long",
+            markup=False,
+        )
     print_table(
         "exchanges by distance",
         ["legs>", "exchanges>", "answered>", "sent again>", "median>", "95 % below>"],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["pictures"]
 
 _SIZE = (9.6, 3.4)
-_INK = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999", "#222222")
+_INK = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999", "#7A5C2E", "#8C2D5A")
 
 
 def pictures(run: StreetRun, found: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -136,7 +136,7 @@ def _airtime(figure: Any, run: StreetRun, found: dict[str, Any]) -> None:
     axes.plot(hours, share(busy), color="#222222", lw=1.0, label="line taken")
     _faults(axes, found)
     axes.set(xlabel="hours", ylabel="% of the time", ylim=(0, None))
-    axes.legend(frameon=False, ncols=2, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _collisions(figure: Any, run: StreetRun, found: dict[str, Any]) -> None:

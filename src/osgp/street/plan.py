@@ -22,7 +22,7 @@ A TOML text; what it leaves out has its default::
     [[fault]]
     at_h = 6.5
     kind = "cut"
-    target = "F2.13"
+    target = "F2.20"
     minutes = 60
 """
 

@@ -78,6 +78,11 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
     if truth["not_expected"]:
         words = ", ".join(f"{house} ({why})" for house, why in truth["not_expected"].items())
         parts.append(f"<p class='note'>Nothing is expected of: {escape(words)}.</p>")
+    if found["out_of_reach"]:
+        words = ", ".join(found["out_of_reach"])
+        parts.append(
+            f"<p class='note'>Out of reach from the beginning, because the grid is too loud or too long: {escape(words)}.</p>"
+        )
     if found["faults"]:
         parts += ["<h2>Faults</h2>", _faults(found["faults"])]
     for title, caption, svg in pictures(run, found):

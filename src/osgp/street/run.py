@@ -369,6 +369,12 @@ class StreetRun:
                 found[house] = tuple(self.names[step.node] for step in path)
         return found
 
+    def out_of_reach(self) -> list[str]:
+        """Houses to which no chain of readable links leads in the planned grid when the street begins: nobody could read them."""
+        grid = Grid(self.plan.grid)
+        hops = dict(zip(grid.names, grid.hops(grid.time_of_day_h(self.start))))
+        return [house.node for house in self.plan.houses if hops[house.node] is None]
+
     def up(self) -> int:
         """Devices that answer."""
         return sum(node.state is NodeState.UP for node in self.topology.nodes.values())

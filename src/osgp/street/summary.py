@@ -36,6 +36,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "devices": len(run.devices),
         "kinds": dict(sorted(Counter(house.kind for house in plan.houses).items())),
         "up": run.up(),
+        "out_of_reach": run.out_of_reach(),
         "all_up_s": seen.all_up_s,
         "first_billing_s": seen.first_billing_s,
         "settled_s": run.settled_s,

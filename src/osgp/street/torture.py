@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from osgp.sim.grid import Grid
+from osgp.sim.grid_description import GridDescription
 from osgp.street.plan import Fault, StreetPlan, default_text, parse_plan
 from osgp.street.run import StreetRun
 from osgp.wire.errors import ConfigError
@@ -36,6 +37,10 @@ FAULTS = {
     "attack": "recorded and forged frames from the nearest house for an hour",
 }
 """What is done to a street, by name."""
+
+
+_SURE_DB = 9.0
+"""A link that is as good as this is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class Tortured:
         return {"held_up": self.held_up, **dataclasses.asdict(self)}
 
 
-def small_street(houses: int = 12, *, seed: int = 3, hours: float = 6.0, background_dbuv: float = 105.0) -> StreetPlan:
-    """A short rural street, so loud that a third or more of it is reached through others. Raises ConfigError."""
+def small_street(houses: int = 12, *, seed: int = 3, hours: float = 6.0, background_dbuv: float = 98.0) -> StreetPlan:
+    """A short rural street, so loud that a part of it is reached through others. Raises ConfigError."""
     plan = parse_plan(default_text(houses, seed=seed, hours=hours, kind="rural"))
     times = dataclasses.replace(plan.config.plan, profile_s=1800.0, billing_s=3600.0)
     settings = dataclasses.replace(plan.grid.settings, background_dbuv=background_dbuv)
@@ -99,11 +104,22 @@ def faults_of(plan: StreetPlan) -> dict[str, Fault]:
 
 
 def _nearest_and_farthest(plan: StreetPlan) -> tuple[str, str]:
-    """Houses by hops from the concentrator; nobody is reached through the farthest."""
-    grid = Grid(plan.grid)
-    hops = dict(zip(grid.names, grid.hops(grid.time_of_day_h(plan.start.timestamp()))))
-    reached = {house.node: hops[house.node] or 0 for house in plan.houses if hops[house.node] is not None}
-    names = sorted(reached, key=lambda name: reached[name]) or [plan.houses[0].node]
+    """Houses by hops from the concentrator: the first, and the last without which all others are still reached."""
+    hours = plan.start.timestamp() / 3600.0 % 24.0
+
+    def hops_of(description: GridDescription) -> dict[str, int]:
+        grid = Grid(description)
+        hops = zip(grid.names, grid.hops(hours + description.settings.utc_offset_h, readable_db=_SURE_DB))
+        return {name: count for name, count in hops if count}
+
+    hops = hops_of(plan.grid)
+    names = sorted((house.node for house in plan.houses if house.node in hops), key=lambda name: hops[name])
+    if not names:
+        return plan.houses[0].node, plan.houses[-1].node
+    for far in reversed(names):
+        others = tuple(node for node in plan.grid.nodes if node.name != far)
+        if len(hops_of(dataclasses.replace(plan.grid, nodes=others))) == len(hops) - 1:
+            return names[0], far
     return names[0], names[-1]
 
 
