@@ -188,6 +188,13 @@ def test_a_profile_comes_back_from_its_file(tmp_path: Path) -> None:
         ("clocks_per_bit = 1.5", "clocks_per_bit is 1.5"),
         ("bins_hz = 3", "bins_hz is 3"),
         ("list_size = 17", "list_size cannot be 17"),
+        ("bins_hz = [0.0, nan]", "bins_hz cannot be (0.0, nan)"),
+        ("master_clock_hz = inf", "master_clock_hz cannot be inf"),
+        ("pilot_weight = nan", "pilot_weight cannot be nan"),
+        ("samples_per_bit = 100_000_000", "at most 1024"),
+        ("noise_bins = 100_000_000_000", "1 to 1024"),
+        ("start_up_bits = 1_000_000_000", "start_up_bits cannot be 1000000000"),
+        ("max_lpdu = 253", "max_lpdu cannot be 253"),
         ("name = ", "Invalid value"),
     ],
 )

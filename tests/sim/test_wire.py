@@ -26,7 +26,7 @@ from osgp.lon.packet import Packet, packet_of
 from osgp.lon.transport import Options
 from osgp.node.stack import Stack
 from osgp.sim import wire as wire_module
-from osgp.sim.clock import run_virtual
+from osgp.sim.clock import Speed, run_virtual
 from osgp.sim.wire import LineSpeed, Port, Quality, Wire
 from osgp.sim.wire_channel import A_BAND_SPEED
 from osgp.sim.wire_links import Fate
@@ -826,6 +826,21 @@ def test_a_wire_lives_on_an_event_loop_among_others() -> None:
     answers, now = run_virtual(main())
     assert [type(event) for event in answers] == [ResponseReceived, TransactionCompleted]
     assert now >= 6.5
+
+
+@pytest.mark.parametrize("speed", ["max", 1e3, 1e9])
+def test_a_wire_on_an_event_loop_stops_at_its_end_and_not_when_the_loop_gets_there(speed: Speed) -> None:
+    wire = direct(speed=A_BAND_SPEED)
+    ticks: list[float] = []
+
+    def tick(_: Any, now: float) -> None:
+        ticks.append(now)
+        wire.at(now + 0.5, tick, None)
+
+    wire.at(0.5, tick, None)
+    run_virtual(run_live(wire, 2.1), speed=speed)
+    assert ticks == [0.5, 1.0, 1.5, 2.0]
+    assert wire.now == 2.1
 
 
 def test_the_taps_see_each_whole_frame_once_at_its_end() -> None:

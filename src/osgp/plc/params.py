@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,16 +86,25 @@ class PhyProfile:
             value = getattr(self, name)
             if not value or set(value) - {"0", "1"}:
                 raise ConfigError(f"{name} is {value!r}", hint="a text of 0 and 1, in the order of transmission")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise ConfigError(f"{field.name} cannot be {value!r}", hint="a finite number")
         checks = (
             ("code", self.code in ("parity01", "x1182"), "parity01 or x1182"),
             ("pulse", self.pulse in ("rectangular", "edge"), "rectangular or edge"),
             ("coding_bits", len(self.coding_bits) == 2, "two bits, so that a word has eleven"),
             ("word_sync", len(self.word_sync) == 11, "eleven bits"),
             ("end_of_packet", len(self.end_of_packet) == 22, "two words of eleven bits"),
-            ("bit_sync", len(self.bit_sync) >= 8, "at least eight bits"),
+            ("bit_sync", 8 <= len(self.bit_sync) <= 256, "8 to 256 bits"),
             ("master_clock_hz", self.master_clock_hz > 0, "above zero"),
             ("clocks_per_bit", self.clocks_per_bit > 0, "above zero"),
-            ("samples_per_bit", self.samples_per_bit >= 8 and self.samples_per_bit % 8 == 0, "a multiple of 8"),
+            (
+                "samples_per_bit",
+                8 <= self.samples_per_bit <= 1024 and self.samples_per_bit % 8 == 0,
+                "a multiple of 8, at most 1024",
+            ),
             ("primary_cycles", 0 < self.primary_cycles < self.samples_per_bit / 2, "above 0, below half the samples"),
             (
                 "secondary_cycles",
@@ -103,19 +113,20 @@ class PhyProfile:
             ),
             ("primary_cycles", self.primary_cycles != self.secondary_cycles, "another than the secondary's"),
             ("edge_samples", 0 <= self.edge_samples <= self.samples_per_bit // 2, "at most half a bit"),
-            ("start_up_bits", self.start_up_bits >= 0, "zero or more"),
+            ("start_up_bits", 0 <= self.start_up_bits <= 1000, "0 to 1000"),
+            ("max_lpdu", 1 <= self.max_lpdu <= 252, "1 to 252"),
             ("min_lpdu", 1 <= self.min_lpdu <= self.max_lpdu <= 252, "1 to 252, the smaller first"),
             ("threshold", 0 < self.threshold < 1, "between 0 and 1"),
-            ("bins_hz", bool(self.bins_hz), "at least one"),
-            ("mains_hz", self.mains_hz > 0, "above zero"),
+            ("bins_hz", 1 <= len(self.bins_hz) <= 64, "1 to 64 of them"),
+            ("mains_hz", 10 <= self.mains_hz <= 1000, "10 to 1000"),
             ("blanker", self.blanker > 1, "above 1"),
-            ("blanker_bits", self.blanker_bits >= 1, "at least 1"),
+            ("blanker_bits", 1 <= self.blanker_bits <= 1000, "1 to 1000"),
             ("loop_bandwidth", 0 < self.loop_bandwidth < 0.25, "between 0 and 0.25"),
-            ("noise_bins", self.noise_bins >= 1, "at least 1"),
+            ("noise_bins", 1 <= self.noise_bins <= 1024, "1 to 1024"),
             ("list_size", 1 <= self.list_size <= 16, "1 to 16: each further guess lets damaged packets pass"),
             ("list_words", 0 <= self.list_words <= 8, "0 to 8"),
-            ("detect_bits", self.detect_bits >= 4, "at least 4"),
-            ("drop_bits", self.drop_bits >= 1, "at least 1"),
+            ("detect_bits", 4 <= self.detect_bits <= 1000, "4 to 1000"),
+            ("drop_bits", 1 <= self.drop_bits <= 1000, "1 to 1000"),
             ("detect_threshold", 0 < self.detect_threshold < 1, "between 0 and 1"),
         )
         for name, good, hint in checks:
