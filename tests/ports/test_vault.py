@@ -102,7 +102,7 @@ def test_a_cut_or_changed_file_is_refused(data: st.DataObject, made: Path, tmp_p
         (("kdf", "salt"), "!"),
         (("cipher", "name"), "rc4"),
         (("cipher", "nonce"), "AAAA"),
-        (("version",), 2),
+        (("version",), 3),
         (("format",), "other"),
         (("sealed",), "AAAA"),
         (("kdf",), None),

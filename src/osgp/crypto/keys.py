@@ -34,6 +34,7 @@ KEY_KINDS: dict[str, KeyUse] = {
     "RK": "optical",
     "OMAK": "omak",
     "UMK": "aes",
+    "UMK-NEXT": "aes",
     "PSK": "aes",
     "KEK": "aes",
     "KCRIT": "aes",

@@ -6,8 +6,9 @@ version is refused like a changed entry. A wrong passphrase and a damaged seal c
 says so.
 
 Writing is atomic (new file beside the old one, flushed, renamed, mode 0600); a vault that another process has changed
-meanwhile is not overwritten. Key derivation runs once per opening. All of this is a project choice; Argon2id by RFC
-9106 (its second recommended set: 64 MiB, three passes, four lanes).
+meanwhile is not overwritten. Beside the keys the seal holds notes: since when a key is in use, the schedule, the head of the
+audit trail; a vault with notes is version 2, which older readers refuse. Key derivation runs once per opening. All of this is
+a project choice; Argon2id by RFC 9106 (its second recommended set: 64 MiB, three passes, four lanes).
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ VAULT_VARIABLE = "OSGP_VAULT"
 """Environment variable with the path of the vault."""
 
 _FORMAT = "osgp-vault"
-_VERSION = 1
+_VERSION = 2
+_READABLE = (1, 2)
+_NOTES = "/notes"
+"""Where the notes stand among the sealed entries: no device has a slash in its name."""
 _COSTS = {"memory_kib": 65536, "iterations": 3, "lanes": 4}
 # What a strange file may cost us before its seal is checked: 1 GiB and a few seconds.
 _LIMITS = {"memory_kib": (8, 1 << 20), "iterations": (1, 64), "lanes": (1, 16)}
@@ -94,6 +98,8 @@ class Vault:
         self._kdf = kdf
         self._seen = seen
         self._entries: dict[str, dict[str, Key]] = {}
+        self.notes: dict[str, Any] = {}
+        """What is kept about the keys, as plain JSON: see ``osgp.ports.vault_service``."""
 
     def __repr__(self) -> str:
         return f"Vault({str(self._path)!r}, {len(self._entries)} devices)"
@@ -133,7 +139,7 @@ class Vault:
         header, sealed = _envelope(raw, place)
         sealing_key = _derive(passphrase, header["kdf"])
         vault = cls(place, sealing_key, header["kdf"], hashlib.sha256(raw).digest())
-        vault._entries = _entries(_unseal(sealing_key, header, sealed), place)
+        vault._entries, vault.notes = _entries(_unseal(sealing_key, header, sealed), place)
         if os.name == "posix" and place.stat().st_mode & 0o077:
             log.warning("the vault %s can be read by other users; its mode should be 0600", place)
         return vault
@@ -148,13 +154,14 @@ class Vault:
         nonce = secrets.token_bytes(12)
         header = {
             "format": _FORMAT,
-            "version": _VERSION,
+            "version": _VERSION if self.notes else 1,
             "kdf": self._kdf,
             "cipher": {"name": "aes-256-gcm", "nonce": base64.b64encode(nonce).decode()},
         }
-        plain = json.dumps(
-            {name: {kind: key.secret().hex() for kind, key in kinds.items()} for name, kinds in self._entries.items()}
-        ).encode()
+        content: dict[str, Any] = {
+            name: {kind: key.secret().hex() for kind, key in kinds.items()} for name, kinds in self._entries.items()
+        }
+        plain = json.dumps({**content, _NOTES: self.notes} if self.notes else content).encode()
         sealed = AESGCM(self.__sealing_key).encrypt(nonce, plain, _canonical(header))
         raw = json.dumps({**header, "sealed": base64.b64encode(sealed).decode()}, indent=1).encode() + b"\n"
         if self._current() != self._seen:
@@ -177,7 +184,7 @@ class Vault:
         if not name or "/" in name or not name.isprintable():
             raise ConfigError("a device name in the vault is printable, not empty, and has no slash")
         use = use_of_kind(kind)
-        {"mep": key.for_mep, "optical": key.for_optical, "omak": key.for_omak}[use]()
+        {"mep": key.for_mep, "optical": key.for_optical, "omak": key.for_omak, "aes": key.for_aes}[use]()
         self._entries.setdefault(name, {})[kind.upper()] = key
 
     def get(self, name: str, kind: str) -> Key:
@@ -270,7 +277,7 @@ def _envelope(raw: bytes, place: Path) -> tuple[dict[str, Any], bytes]:
         document = json.loads(raw)
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise StoreError(f"{place} is not a vault, or is cut short")
-    if document.get("version") != _VERSION:
+    if document.get("version") not in _READABLE:
         raise StoreError(f"{place} is of another version of the vault", hint="a newer osgp may read it")
     cipher = document.get("cipher")
     sealed = _octets(document.pop("sealed", None))
@@ -294,17 +301,16 @@ def _unseal(sealing_key: bytes, header: dict[str, Any], sealed: bytes) -> bytes:
     )
 
 
-def _entries(plain: bytes, place: Path) -> dict[str, dict[str, Key]]:
-    """Sealed entries as keys. They were authentic, so a failure here is a newer or broken writer."""
-    found: dict[str, dict[str, Key]] | None = None
+def _entries(plain: bytes, place: Path) -> tuple[dict[str, dict[str, Key]], dict[str, Any]]:
+    """Sealed entries as keys, and the notes. They were authentic, so a failure here is a newer or broken writer."""
     with contextlib.suppress(Error, ValueError, TypeError, AttributeError):
-        found = {
+        content = json.loads(plain)
+        notes = dict(content.pop(_NOTES, {}))
+        return {
             str(name): {str(kind): Key(bytes.fromhex(digits)) for kind, digits in kinds.items()}
-            for name, kinds in json.loads(plain).items()
-        }
-    if found is None:
-        raise StoreError(f"{place} opens, but its entries are not understood")
-    return found
+            for name, kinds in content.items()
+        }, notes
+    raise StoreError(f"{place} opens, but its entries are not understood")
 
 
 def _write(place: Path, raw: bytes) -> None:
