@@ -246,7 +246,7 @@ def test_the_extensible_form_of_wav_is_read() -> None:
 @pytest.mark.parametrize(
     ("raw", "kind", "words"),
     [
-        (wave_bytes()[:30], Truncated, "needed"),
+        (wave_bytes()[:30], Truncated, "a.wav: 16 bytes needed"),
         (wave_bytes(size=300), Truncated, "holds 100"),
         (wave_bytes()[:-1], Truncated, "within sample"),
         (wave_bytes(data=b""), Truncated, "no samples"),
@@ -259,7 +259,7 @@ def test_the_extensible_form_of_wav_is_read() -> None:
         (wave_bytes().replace(b"fmt ", b"tmf "), BadValue, "before their format"),
         (b"RF64" + bytes(40), ConfigError, "RF64"),
         (b"OggS" + bytes(40), BadValue, "no WAV"),
-        (b"", Truncated, "needed"),
+        (b"", Truncated, "a.wav: the file is empty"),
     ],
 )
 def test_damaged_wav_files_are_our_errors(raw: bytes, kind: type[Error], words: str, tmp_path: Path) -> None:

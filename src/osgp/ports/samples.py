@@ -38,7 +38,7 @@ from osgp.ports.sample_forms import (
     wav_bytes,
     wav_head,
 )
-from osgp.wire.errors import BadValue, ConfigError
+from osgp.wire.errors import BadValue, ConfigError, DecodeError
 
 __all__ = ["ENCODINGS", "Annotation", "SampleReader", "SampleWriter", "create_samples", "open_samples"]
 
@@ -140,17 +140,11 @@ def open_samples(
         _rate(rate_hz)
     name = Path(target).name if isinstance(target, (str, Path)) else "the stream"
     suffix = Path(target).suffix.lower() if isinstance(target, (str, Path)) else ""
-    size: int | None = None
-    if isinstance(target, (str, Path)) and suffix in (META, DATA, ".sigmf"):
-        head, source, size = _open_sigmf(Path(target))
-    else:
-        stream = _opened(Path(target), "rb") if isinstance(target, (str, Path)) else target
-        try:
-            head, source, size = _open_plain(stream, suffix, encoding)
-        except BaseException:
-            if stream is not target:
-                stream.close()
-            raise
+    try:
+        head, source, size = _opened_head(target, name, suffix, encoding)
+    except DecodeError as error:
+        error.args = (f"{name}: {error.message}",)
+        raise
     try:
         if not 0 <= channel < head.channels:
             raise ConfigError(
@@ -168,6 +162,21 @@ def open_samples(
         raise
 
 
+def _opened_head(
+    target: str | Path | BinaryIO, name: str, suffix: str, encoding: str | None
+) -> tuple[SampleHead, Source, int | None]:
+    """What the head says; the file stands behind it."""
+    if isinstance(target, (str, Path)) and suffix in (META, DATA, ".sigmf"):
+        return _open_sigmf(Path(target))
+    stream = _opened(Path(target), "rb") if isinstance(target, (str, Path)) else target
+    try:
+        return _open_plain(stream, suffix, encoding)
+    except BaseException:
+        if stream is not target:
+            stream.close()
+        raise
+
+
 def _open_plain(stream: BinaryIO, suffix: str, encoding: str | None) -> tuple[SampleHead, Source, int | None]:
     """A WAV file or raw numbers; the stream may be a pipe."""
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
@@ -178,7 +187,9 @@ def _open_plain(stream: BinaryIO, suffix: str, encoding: str | None) -> tuple[Sa
             raise ConfigError(
                 f"WAV files of the form {first.decode()} cannot be read", hint="convert it to RIFF, or raw"
             )
-        if first and first != b"RIFF":
+        if not first:
+            raise out_of_samples("the file is empty")
+        if first != b"RIFF":
             raise BadValue("the file is no WAV file", floor="ports", struct="RiffHead", field="tag", bit_offset=0,
                            data=first, hint="a WAV file begins with RIFF")  # fmt: skip
         head = wav_head(source)
