@@ -1,0 +1,379 @@
+"""``osgp concentrator``: run a data concentrator; ask and command one that runs, over its local socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json as jsonlib
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from osgp.cli.output import EXIT_NO, console, print_json, print_table, stderr
+from osgp.wire.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from osgp.concentrator.run import Running
+    from osgp.concentrator.run_config import RunConfig
+
+__all__ = ["app"]
+
+app = App(name="concentrator", help="Run a data concentrator of a street; ask and command one that runs.")
+jobs_app = App(name="job", help="Order something of devices; look at, pause, resume or cancel what was ordered.")
+app.command(jobs_app)
+
+Json = Annotated[bool, Parameter(name="--json", help="print one JSON document")]
+Place = Annotated[
+    Path,
+    Parameter(name="--socket", env_var="OSGP_CONCENTRATOR_SOCKET", help="socket of the concentrator that runs"),
+]
+Devices = Annotated[
+    tuple[int, ...], Parameter(name="--devices", help="numbers, several times or in a row; all in care without it")
+]
+Number = Annotated[int, Parameter(help="of the job")]
+SOCKET = Path("concentrator.sock")
+
+
+@app.command
+def run(
+    config: Path | None = None,
+    /,
+    *,
+    example: Annotated[bool, Parameter(help="print a commented configuration")] = False,
+) -> None:
+    """Run a concentrator until Ctrl-C: it finds, commissions and reads its devices and keeps everything in its journal.
+
+    Parameters
+    ----------
+    config
+        the configuration (TOML); --example prints one
+    """
+    from osgp.concentrator.run_config import EXAMPLE, load_run_config
+
+    if example:
+        sys.stdout.write(EXAMPLE)
+        return
+    if config is None:
+        raise ConfigError("which configuration?", hint="osgp concentrator run FILE.toml; --example prints one")
+    asyncio.run(_run(load_run_config(config)))
+
+
+async def _run(config: RunConfig) -> None:
+    from osgp.concentrator.run import run
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+
+    def ready(running: Running) -> None:
+        stderr.print(f"{config.concentrator.name} on {running.name}, journal {config.journal}", markup=False)
+        stderr.print(f"socket {config.socket}, Ctrl-C ends", markup=False)
+
+    await run(config, stop, ready)
+    stderr.print("ended; what is known is in the journal", markup=False)
+
+
+def _ask(socket: Path, do: str, **what: Any) -> Any:
+    from osgp.concentrator.status_socket import ask
+
+    return ask(socket, do, **what)
+
+
+def _when(wall: float | None) -> str:
+    return "" if wall is None else datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+# ---- looking ----------------------------------------------------------------------------------------------------------
+@app.command
+def status(*, socket: Place = SOCKET, json: Json = False) -> None:
+    """Show what a concentrator does: devices up, line, airtime by class, what waits, what it has kept."""
+    found = _ask(socket, "status")
+    if json:
+        print_json(found)
+        return
+    nodes = found["topology"]["nodes"]
+    up = sum(node["state"] == "up" for node in nodes)
+    airtime = found["airtime"]
+    rows = [
+        ("line", found["line"]),
+        ("time", _when(found["wall"]) + " UTC"),
+        ("state", "paused" if found["paused"] else "at work"),
+        ("devices", f"{up} up of {len(nodes)} known, {len(found['topology']['strangers'])} without a key here"),
+        ("visits", str(len(found["visits"]))),
+        ("waiting", ", ".join(f"{count} {name}" for name, count in found["exchanges"]["waiting"].items() if count)),
+        ("jobs", ", ".join(f"{job['number']} {job['kind']} {job['state']}" for job in found["jobs"][:5])),
+        ("airtime", f"{airtime['total']['airtime_s']:.1f} s, {airtime['total']['exchanges']:.0f} exchanges"),
+        *((f"  {name}", f"{used['airtime_s']:.1f} s") for name, used in airtime["by_class"].items()),
+        ("journal", ", ".join(f"{count} {name}" for name, count in found["journal"].items())),
+    ]
+    print_table(found["name"], ["", ""], rows)
+
+
+@app.command
+def devices(*, socket: Place = SOCKET, json: Json = False) -> None:
+    """Show the devices: state, address, way, last answer, airtime."""
+    found = _ask(socket, "devices")
+    if json:
+        print_json(found)
+        return
+    cared = {each["unique_node_id"]: each for each in found["devices"]}
+    rows = []
+    for node in found["topology"]["nodes"]:
+        known = cared.get(node["unique_node_id"], {})
+        state = node["state"] if node["standing"] == "ours" else f"{node['state']}, {node['standing']}"
+        usage, route = known.get("airtime"), known.get("route")
+        rows.append(
+            (
+                "" if node["device"] is None else str(node["device"]),
+                node["name"] or node["unique_node_id"],
+                node["unique_node_id"],
+                state,
+                known.get("place") or "",
+                "" if route is None else (" → ".join(route) or "direct"),
+                "" if usage is None else f"{usage['airtime_s']:.1f}",
+            )
+        )
+    print_table("", ["number>", "name", "unique_node_id", "state", "address", "way", "airtime s>"], rows)
+
+
+@app.command
+def jobs(*, socket: Place = SOCKET, json: Json = False) -> None:
+    """Show what was ordered, the newest first."""
+    found = _ask(socket, "jobs")
+    if json:
+        print_json(found)
+        return
+    rows = [
+        (
+            str(job["number"]),
+            job["kind"],
+            job["state"],
+            job["priority"],
+            _when(job["created"]),
+            ", ".join(f"{count} {state}" for state, count in job["progress"].items()),
+            job["label"],
+        )
+        for job in found
+    ]
+    print_table("", ["number>", "kind", "state", "priority", "ordered (UTC)", "devices", "label"], rows)
+
+
+@app.command
+def events(
+    *,
+    follow: Annotated[bool, Parameter(help="go on with what happens from now on, until Ctrl-C")] = False,
+    after: Annotated[int, Parameter(help="only those with a higher number")] = 0,
+    socket: Place = SOCKET,
+    json: Annotated[bool, Parameter(help="print JSON, one document, or a line for each event with --follow")] = False,
+) -> None:
+    """Show what has happened: devices that come and go, alarms, visits, what was kept."""
+    from osgp.concentrator.status_socket import follow as following
+
+    if follow:
+        try:
+            for event in following(socket, after=after):
+                if json:
+                    sys.stdout.write(jsonlib.dumps(event) + "\n")
+                    sys.stdout.flush()
+                else:
+                    console.print(_event(event), markup=False)
+        except KeyboardInterrupt:
+            return
+        return
+    found = _ask(socket, "events", after=after)
+    if json:
+        print_json(found)
+        return
+    for event in found:
+        console.print(_event(event), markup=False)
+
+
+def _event(event: dict[str, Any]) -> str:
+    known = ("number", "wall", "kind")
+    more = event.get("text") or ", ".join(f"{name} {value}" for name, value in event.items() if name not in known)
+    return f"{_when(event['wall'])} {event['kind']}: {more}"
+
+
+# ---- commanding -------------------------------------------------------------------------------------------------------
+@app.command
+def pause(*, socket: Place = SOCKET) -> None:
+    """Have a concentrator send nothing of its own until it is resumed; exchanges under way end."""
+    _ask(socket, "pause")
+    console.print("paused", markup=False)
+
+
+@app.command
+def resume(*, socket: Place = SOCKET) -> None:
+    """Have a concentrator go on where everything was."""
+    _ask(socket, "resume")
+    console.print("at work", markup=False)
+
+
+@jobs_app.command
+def show(number: Number, /, *, socket: Place = SOCKET, json: Json = False) -> None:
+    """Show a job with the result of each device; ends with 1 if one of them failed."""
+    found = _ask(socket, "job", number=number)
+    if json:
+        print_json(found)
+    else:
+        rows = [
+            (
+                str(each["device"]),
+                each["state"],
+                str(each["attempts"]),
+                _when(each["wall"]),
+                ", ".join(f"{name} {value}" for name, value in each["detail"].items() if value not in ("", None)),
+            )
+            for each in found["results"]
+        ]
+        title = f"job {number}, {found['kind']}, {found['state']}"
+        print_table(title, ["device>", "state", "attempts>", "when (UTC)", "what"], rows)
+        for name, value in found.get("summary", {}).items():
+            console.print(f"{name}: {value}", markup=False)
+    if any(each["state"] in ("failed", "refused", "unknown", "expired") for each in found["results"]):
+        raise SystemExit(EXIT_NO)
+
+
+def _ordered(found: Any, json: bool) -> None:
+    if json:
+        print_json(found)
+    else:
+        console.print(
+            f"job {found['number']}; osgp concentrator job show {found['number']} tells how it goes", markup=False
+        )
+
+
+@jobs_app.command
+def read(
+    names: tuple[str, ...],
+    /,
+    *,
+    devices: Devices = (),
+    priority: str = "on_demand",
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Order a reading of measurements or fields.
+
+    Parameters
+    ----------
+    names
+        as for osgp read: fwd_active_energy, BT52.clock_calendar …
+    priority
+        alarm, on_demand, billing, profile or housekeeping
+    """
+    if not names:
+        raise ConfigError("what is to be read?", hint="osgp concentrator job read fwd_active_energy")
+    parameters = {"names": list(names)}
+    _ordered(
+        _ask(socket, "submit", kind="read", devices=list(devices) or None, parameters=parameters, priority=priority),
+        json,
+    )
+
+
+@jobs_app.command
+def submit(
+    kind: str,
+    parameters: str = "{}",
+    /,
+    *,
+    devices: Devices = (),
+    priority: str = "on_demand",
+    label: str = "",
+    expires: Annotated[float | None, Parameter(help="seconds from now after which it is not begun any more")] = None,
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Order any kind of job.
+
+    Parameters
+    ----------
+    kind
+        read, write, procedure, group, visit
+    parameters
+        a JSON object, for example '{"procedure": "BP04", "parameters": "00"}'
+    priority
+        alarm, on_demand, billing, profile or housekeeping
+    label
+        for people
+    """
+    try:
+        given = jsonlib.loads(parameters)
+    except ValueError as error:
+        raise ConfigError(f"the parameters are no JSON: {error}") from error
+    found = _ask(
+        socket,
+        "submit",
+        kind=kind,
+        devices=list(devices) or None,
+        parameters=given,
+        priority=priority,
+        label=label,
+        expires_in_s=expires,
+    )
+    _ordered(found, json)
+
+
+@jobs_app.command
+def firmware(
+    image: Path,
+    /,
+    *,
+    orders: Annotated[
+        Path | None, Parameter(help="JSON: device number to EP10 parameters with token, hexadecimal (the head-end's)")
+    ] = None,
+    devices: Devices = (),
+    label: str = "",
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Order new firmware; without --orders it is loaded and not switched.
+
+    Parameters
+    ----------
+    image
+        the signed image, trailer included
+    label
+        for people
+    """
+    try:
+        content = image.read_bytes()
+        given = jsonlib.loads(orders.read_text("utf-8")) if orders is not None else {}
+    except OSError as error:
+        raise StoreError(f"{error.filename} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{orders} is no JSON: {error}") from error
+    found = _ask(
+        socket,
+        "firmware",
+        image=base64.b64encode(content).decode(),
+        orders=given,
+        devices=list(devices) or None,
+        label=label,
+    )
+    _ordered(found, json)
+
+
+@jobs_app.command(name="pause")
+def pause_job(number: Number, /, *, socket: Place = SOCKET) -> None:
+    """Begin nothing more of a job; what is under way ends."""
+    _ask(socket, "pause", job=number)
+    console.print(f"job {number} is paused", markup=False)
+
+
+@jobs_app.command(name="resume")
+def resume_job(number: Number, /, *, socket: Place = SOCKET) -> None:
+    """Go on with a job."""
+    _ask(socket, "resume", job=number)
+    console.print(f"job {number} goes on", markup=False)
+
+
+@jobs_app.command
+def cancel(number: Number, /, *, socket: Place = SOCKET) -> None:
+    """Give a job up: devices that had no turn yet get none."""
+    _ask(socket, "cancel", job=number)
+    console.print(f"job {number} is given up", markup=False)

@@ -1,0 +1,246 @@
+"""What ``osgp concentrator run`` is told: line, place, journal, keys, socket, wishes. One TOML text. Project choice.
+
+``[concentrator]`` is ``ConcentratorConfig`` (collection, plan, quotas …); the other tables are below. Paths are relative to the file.
+Keys never stand in it: ``psk`` names where one is (``env:``, ``file:``, ``vault:``), and what is granted here is a PSK, never a UMK.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from osgp.app.aes import psk_of
+from osgp.app.profile import OsgpProfile
+from osgp.concentrator.commission import Grant, KeySource, KeyTable, NotGranted
+from osgp.concentrator.config import ConcentratorConfig
+from osgp.lon.lonip_map import Endpoint
+from osgp.ports.vault import resolve_key
+from osgp.sim.device_kinds import KINDS
+from osgp.sim.pl_device import lab_umk, node_id_of
+from osgp.wire.errors import ConfigError, StoreError
+
+__all__ = ["EXAMPLE", "LaboratoryKeys", "LonIpLine", "RunConfig", "SimulatedLine", "load_run_config"]
+
+EXAMPLE = """\
+# A data concentrator: osgp concentrator run THIS.toml
+journal = "street.sqlite"
+socket = "concentrator.sock"          # only its owner may open it
+
+[place]                               # of the concentrator itself
+unique_node_id = "0A0B0C0D0E0F"
+domain = "4F5347"
+subnet = 1
+node = 1
+
+[line]                                # a simulated street of three meters; for real ones:
+kind = "simulated"                    # kind = "lonip"
+devices = ["3ph", "1ph", "load"]      # listen = "0.0.0.0:2541"
+seed = 1                              # listeners = ["192.0.2.10:2541"]   (or multicast = true)
+
+[keys]
+laboratory = 1                        # keys of simulated devices of that seed; for real ones:
+# [[keys.devices]]
+# unique_node_id = "050102030405"
+# psk = "file:meter-12.psk"           # env:NAME, file:PATH or vault:NAME/KIND
+# epoch = 1
+# name = "meter 12"
+
+[concentrator]
+name = "street"
+
+[concentrator.collection]
+measurements = ["serial_number", "fwd_active_energy", "rev_active_energy"]
+profiles = [1]
+
+[concentrator.plan]                   # seconds
+scan_s = 900
+billing_s = 86400
+
+[concentrator.quotas.contactor-open]
+count = 50
+window_s = 3600
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LonIpLine:
+    """LON/IP: where to listen, and who hears what is for many, unless it is multicast."""
+
+    host: str
+    port: int
+    own: str = ""
+    listeners: tuple[Endpoint, ...] = ()
+    multicast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedLine:
+    """Simulated devices in a row on a power line: neighbours hear each other at ``first_db``, the next at ``step_db`` less …"""
+
+    devices: tuple[str, ...] = ("3ph", "1ph", "load")
+    seed: int = 1
+    first_db: float = 30.0
+    step_db: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything. ``domain``, ``subnet``, ``node``: the concentrator's own place; ``unique_node_id``: NC."""
+
+    line: LonIpLine | SimulatedLine
+    journal: Path
+    socket: Path
+    keys: KeySource
+    unique_node_id: bytes
+    domain: bytes
+    subnet: int = 1
+    node: int = 1
+    concentrator: ConcentratorConfig = field(default_factory=ConcentratorConfig)
+
+
+class LaboratoryKeys:
+    """Grants for the simulated devices of a seed. Anybody can compute them: laboratory only."""
+
+    def __init__(self, seed: int, profile: OsgpProfile | None = None) -> None:
+        self.seed = seed
+        self.profile = profile or OsgpProfile()
+
+    def grant(self, unique_node_id: bytes, concentrator_id: bytes) -> Grant | NotGranted:
+        """See ``KeySource``."""
+        if unique_node_id[:4] != node_id_of(self.seed, 0)[:4]:
+            return NotGranted.NO_KEY
+        umk = lab_umk(self.seed, unique_node_id)
+        psk = psk_of(umk, unique_node_id, concentrator_id, 1, self.profile)
+        return Grant(psk, 1, name=unique_node_id.hex(), key=f"laboratory {self.seed}")
+
+
+def load_run_config(path: str | Path) -> RunConfig:
+    """The configuration of a file. Raises ConfigError, StoreError if it cannot be read, and what ``resolve_key`` raises."""
+    place = Path(path)
+    try:
+        text = place.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{place} cannot be read: {error}", hint="osgp concentrator run --example prints one"
+        ) from error
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place} is no TOML: {error}") from error
+    return _config(given, place.parent)
+
+
+def _config(given: Mapping[str, Any], folder: Path) -> RunConfig:
+    _known(given, ("journal", "socket", "place", "line", "keys", "concentrator"), "")
+    place = _table(given, "place")
+    _known(place, ("unique_node_id", "domain", "subnet", "node"), "place.")
+    subnet, node = _value(place, "subnet", 1), _value(place, "node", 1)
+    if not (1 <= subnet <= 255 and 1 <= node <= 127):
+        raise ConfigError(f"the place of the concentrator is subnet 1 to 255, node 1 to 127, not {subnet}/{node}")
+    domain = _octets(place.get("domain", "4F5347"), "place.domain", (0, 1, 3, 6))
+    return RunConfig(
+        line=_line(_table(given, "line")),
+        journal=folder / _value(given, "journal", "concentrator.sqlite"),
+        socket=folder / _value(given, "socket", "concentrator.sock"),
+        keys=_keys(_table(given, "keys"), folder),
+        unique_node_id=_octets(place.get("unique_node_id"), "place.unique_node_id", (6,)),
+        domain=domain,
+        subnet=subnet,
+        node=node,
+        concentrator=ConcentratorConfig.from_mapping(_table(given, "concentrator")),
+    )
+
+
+def _line(given: Mapping[str, Any]) -> LonIpLine | SimulatedLine:
+    kind = given.get("kind")
+    if kind == "simulated":
+        _known(given, ("kind", "devices", "seed", "first_db", "step_db"), "line.")
+        devices = _value(given, "devices", ["3ph", "1ph", "load"])
+        for each in devices:
+            if each not in KINDS:
+                raise ConfigError(
+                    f"line.devices: there is no kind of device {each!r}", hint=f"kinds: {', '.join(KINDS)}"
+                )
+        return SimulatedLine(
+            tuple(devices),
+            _value(given, "seed", 1),
+            float(_value(given, "first_db", 30.0)),
+            float(_value(given, "step_db", 15.0)),
+        )
+    if kind != "lonip":
+        raise ConfigError(f"line.kind is {kind!r}", hint='"lonip" or "simulated"')
+    _known(given, ("kind", "listen", "own", "listeners", "multicast"), "line.")
+    host, port = _endpoint(_value(given, "listen", "0.0.0.0:2541"), "line.listen")
+    listeners = tuple(_endpoint(each, "line.listeners") for each in _value(given, "listeners", []))
+    return LonIpLine(host, port, _value(given, "own", ""), listeners, _value(given, "multicast", False))
+
+
+def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
+    _known(given, ("laboratory", "devices", "foreign", "vault"), "keys.")
+    if "laboratory" in given:
+        return LaboratoryKeys(_value(given, "laboratory", 1))
+    grants: dict[bytes, Grant] = {}
+    vault = folder / _value(given, "vault", "") if "vault" in given else None
+    for entry in _value(given, "devices", []):
+        if not isinstance(entry, Mapping):
+            raise ConfigError("keys.devices are tables", hint="[[keys.devices]] and lines below")
+        _known(entry, ("unique_node_id", "psk", "epoch", "generation", "name"), "keys.devices.")
+        name = _octets(entry.get("unique_node_id"), "keys.devices.unique_node_id", (6,))
+        source = _value(entry, "psk", "")
+        if source.startswith("file:"):
+            source = f"file:{folder / source[5:]}"
+        elif not source.startswith(("env:", "vault:", "prompt:")):
+            raise ConfigError(
+                f"the PSK of {name.hex()} stands in the configuration or is missing",
+                hint='psk = "env:NAME", "file:PATH" or "vault:NAME/KIND": where it is, never the key',
+            )
+        psk = resolve_key(source, vault_path=vault)
+        psk.for_aes()
+        shown = source if source.startswith(("env:", "vault:")) else "file"
+        grants[name] = Grant(
+            psk, _value(entry, "epoch", 1), _value(entry, "generation", 0), _value(entry, "name", name.hex()), shown
+        )
+    foreign = [_octets(each, "keys.foreign", (6,)) for each in _value(given, "foreign", [])]
+    return KeyTable(grants, frozenset(foreign))
+
+
+# ---- values -----------------------------------------------------------------------------------------------------------
+def _known(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
+    for name in given:
+        if name not in names:
+            raise ConfigError(f"the configuration has no {where}{name}", hint=f"known: {', '.join(names)}")
+
+
+def _table(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = given.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{name} is a table", hint=f"[{name}] and lines below")
+    return found
+
+
+def _value(given: Mapping[str, Any], name: str, default: Any) -> Any:
+    found = given.get(name, default)
+    fits = isinstance(found, type(default)) or (isinstance(default, float) and type(found) is int)
+    if not fits or isinstance(found, bool) != isinstance(default, bool):
+        raise ConfigError(f"{name} is of another kind: {found!r:.60}", hint=f"it looks like {default!r:.60}")
+    return found
+
+
+def _octets(value: Any, name: str, sizes: tuple[int, ...]) -> bytes:
+    try:
+        found = bytes.fromhex(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} is given in hexadecimal, not as {value!r:.40}") from error
+    if len(found) not in sizes:
+        raise ConfigError(f"{name} has {' or '.join(map(str, sizes))} bytes, not {len(found)}")
+    return found
+
+
+def _endpoint(value: Any, name: str) -> tuple[str, int]:
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"{name}: {value!r:.60} is no address", hint="HOST:PORT, for example 192.0.2.10:2541")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,108 @@
+"""The configuration of a concentrator that runs: the example, what is refused and why, keys that stand elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from osgp.app.aes import psk_of
+from osgp.app.profile import OsgpProfile
+from osgp.concentrator.commission import Grant, NotGranted
+from osgp.concentrator.run_config import EXAMPLE, LaboratoryKeys, LonIpLine, SimulatedLine, load_run_config
+from osgp.sim.pl_device import lab_umk, node_id_of
+from osgp.wire.errors import ConfigError, Error
+
+NC = bytes.fromhex("0A0B0C0D0E0F")
+LONIP = """
+[place]
+unique_node_id = "0A0B0C0D0E0F"
+[line]
+kind = "lonip"
+listen = "127.0.0.1:0"
+listeners = ["127.0.0.1:4000"]
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "c.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_example_is_a_configuration(tmp_path: Path) -> None:
+    found = load_run_config(written(tmp_path, EXAMPLE))
+    assert found.line == SimulatedLine(("3ph", "1ph", "load"), 1)
+    assert (found.journal, found.socket) == (tmp_path / "street.sqlite", tmp_path / "concentrator.sock")
+    assert found.concentrator.collection.profiles == (1,)
+    assert found.concentrator.quotas["contactor-open"].count == 50
+
+
+def test_a_psk_is_named_and_read_where_it_is(tmp_path: Path) -> None:
+    psk = bytes(range(16))
+    (tmp_path / "meter.psk").write_text(psk.hex())
+    text = (
+        LONIP
+        + """
+[keys]
+foreign = ["050102030406"]
+[[keys.devices]]
+unique_node_id = "050102030405"
+psk = "file:meter.psk"
+epoch = 3
+name = "kitchen"
+"""
+    )
+    found = load_run_config(written(tmp_path, text))
+    assert found.line == LonIpLine("127.0.0.1", 0, listeners=(("127.0.0.1", 4000),))
+    grant = found.keys.grant(bytes.fromhex("050102030405"), NC)
+    assert isinstance(grant, Grant)
+    assert (grant.psk.secret(), grant.epoch, grant.name) == (psk, 3, "kitchen")
+    assert found.keys.grant(bytes.fromhex("050102030406"), NC) is NotGranted.FOREIGN
+    assert psk.hex() not in repr(found)
+
+
+def test_laboratory_keys_are_for_the_devices_of_their_seed_alone() -> None:
+    keys, device = LaboratoryKeys(7), node_id_of(7, 300)
+    grant = keys.grant(device, NC)
+    assert isinstance(grant, Grant)
+    assert grant.psk == psk_of(lab_umk(7, device), device, NC, 1, OsgpProfile())
+    assert keys.grant(node_id_of(8, 0), NC) is NotGranted.NO_KEY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "line = 5",
+        "[line",
+        LONIP + "\n[speed]\nx = 1",
+        LONIP.replace("lonip", "pigeon"),
+        LONIP.replace("127.0.0.1:4000", "here"),
+        LONIP.replace("127.0.0.1:4000", "h:99999"),
+        LONIP.replace("0A0B0C0D0E0F", "0A0B"),
+        LONIP.replace("0A0B0C0D0E0F", "hello"),
+        LONIP.replace("[place]", "[place]\nnode = 200"),
+        LONIP.replace("[place]", "[place]\nnode = true"),
+        LONIP + '\n[concentrator.plan]\nscan_s = "often"',
+        LONIP + '\n[[keys.devices]]\nunique_node_id = "050102030405"\npsk = "00112233445566778899aabbccddeeff"',
+        LONIP + '\n[[keys.devices]]\nunique_node_id = "050102030405"\npsk = "file:none.psk"',
+        LONIP + "\n[keys]\ndevices = [5]",
+        '[place]\nunique_node_id = "0A0B0C0D0E0F"\n[line]\nkind = "simulated"\ndevices = ["boat"]',
+    ],
+)
+def test_what_is_wrong_is_told_and_no_key_is_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Error) as found:
+        load_run_config(written(tmp_path, text))
+    assert "00112233445566778899" not in str(found.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Error):
+        load_run_config(tmp_path / "none.toml")
+
+
+def test_a_key_of_another_length_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "meter.psk").write_text("00" * 12)
+    text = LONIP + '\n[[keys.devices]]\nunique_node_id = "050102030405"\npsk = "file:meter.psk"'
+    with pytest.raises(ConfigError):
+        load_run_config(written(tmp_path, text))
