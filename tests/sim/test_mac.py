@@ -129,7 +129,18 @@ def test_the_same_seed_measures_the_same() -> None:
     assert once(1) != once(2)
 
 
-@pytest.mark.parametrize(("nodes", "offered"), [(1, 0.5), (2, 0.0), (2, -1.0), (2, float("nan"))])
-def test_loads_that_nobody_can_offer_are_refused(nodes: int, offered: float) -> None:
-    with pytest.raises(ConfigError, match="two nodes or more"):
-        measure(nodes, offered)
+@pytest.mark.parametrize(
+    ("nodes", "offered", "seconds"),
+    [
+        (1, 0.5, 1.0),
+        (1001, 0.5, 1.0),
+        (2, 0.0, 1.0),
+        (2, -1.0, 1.0),
+        (2, float("nan"), 1.0),
+        (2, 0.5, 0.0),
+        (2, 0.5, float("inf")),
+    ],
+)
+def test_loads_that_nobody_can_offer_are_refused(nodes: int, offered: float, seconds: float) -> None:
+    with pytest.raises(ConfigError, match="is not offered by"):
+        measure(nodes, offered, seconds=seconds)

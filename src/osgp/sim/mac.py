@@ -38,6 +38,7 @@ LEVEL_DB = 40.0
 """Everybody hears everybody without loss: what is measured is the access alone."""
 DOMAIN = b"I"
 _APDU = b"\x05\x00\x00"
+_MOST_NODES = 1000  # what hangs at a transformer; the levels of more would fill the memory
 _OPTIONS = Options(retry=3, timer_s=3.072)
 _LOSSLESS = Curves([Curve("Q", carrier, 18, (Point(0.0, 1, 0),)) for carrier in CARRIERS])
 
@@ -181,8 +182,11 @@ def measure(
 
     ``detect_s``: when a carrier is noticed (half a slot). ``collisions_heard``: see ``Wire``.
     """
-    if nodes < 2 or not (0 < offered < 1000 and seconds > 0):
-        raise ConfigError("a load is offered by two nodes or more, for some time", hint="0.2 is a fifth of the airtime")
+    if not (2 <= nodes <= _MOST_NODES and 0 < offered < 1000 and 0 < seconds < math.inf):
+        raise ConfigError(
+            f"a load of {offered:g} is not offered by {nodes} nodes for {seconds:g} s",
+            hint=f"2 to {_MOST_NODES} nodes, for some time; 0.2 is a fifth of the airtime",
+        )
     chance = Random(seed)
     row = [LEVEL_DB] * nodes
     medium = FrameMedium(Levels(([row] * nodes, [row] * nodes), ("Q",) * nodes), _LOSSLESS, seed=seed, profile=profile)
