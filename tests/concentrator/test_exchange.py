@@ -330,3 +330,23 @@ def test_times_of_exchanges_are_those_of_the_anchors() -> None:
 
 def test_the_meter_model_of_these_tests_answers() -> None:
     assert make("1ph").image.read(0)
+
+
+def test_alarms_that_overfill_the_line_leave_billing_and_profile_their_share() -> None:
+    """One exchange of billing begins before the alarms; then one after every eight of them, by turns."""
+    account = AirtimeAccount(share=0.0, window_s=0.0)
+    world = World(4, account=account)
+    patient = {each: [ask(world, 2, priority=each) for _ in range(4)] for each in (Priority.BILLING, Priority.PROFILE)}
+    urgent = [ask(world, place % 2, priority=Priority.ALARM) for place in range(45)]
+    run(world, *urgent)
+    done = {each: sum(one.is_done for one in some) for each, some in patient.items()}
+    assert done == {Priority.BILLING: 1 + 3, Priority.PROFILE: 2}
+
+
+def test_a_budget_that_is_used_up_by_patient_work_is_not_overdrawn_for_its_share() -> None:
+    account = AirtimeAccount(share=0.0, window_s=0.0)
+    world = World(2, account=account)
+    account.book("profile", 0, 1.0, 0.0)
+    waiting = [ask(world, place % 2, priority=Priority.PROFILE) for place in range(20)]
+    world.wire.run(600.0)
+    assert not any(each.is_done for each in waiting)

@@ -17,7 +17,7 @@ from osgp.app.suite import Address
 from osgp.app.token import procedure_with_token
 from osgp.app.verdict import Accepted, Answered
 from osgp.concentrator.config import Collection, ConcentratorConfig, Plan
-from osgp.concentrator.core import Concentrator, DeviceSilent
+from osgp.concentrator.core import AlertHeard, Concentrator, DeviceSilent
 from osgp.concentrator.exchange import Peer, Priority, Route
 from osgp.concentrator.journal import Journal
 from osgp.lon.address import SubnetNode, UniqueNodeId
@@ -28,6 +28,7 @@ from osgp.lon.proxy import Hop
 from osgp.node.stack import Stack
 from osgp.sim.pl_device import PowerLineDevice
 from osgp.sim.wire import Port, Wire
+from osgp.tables.events import EVENTS
 from osgp.tables.table import extended
 
 START = 1_800_000_000.0
@@ -274,6 +275,35 @@ def test_forged_answers_are_not_believed() -> None:
     assert after["raw"] >= before["raw"]
     for offset, _, content in street.journal.raws(1, 3):
         assert (offset, len(content)) == (0, len(street.devices[0].meter.image.read(3)))
+
+
+def test_an_alert_brings_its_log_entry_out_of_turn_and_its_copy_is_refused() -> None:
+    street = Street("1ph", "1ph")
+    street.commission_all()
+    street.run(1000.0)
+    device, concentrator = street.devices[0], street.concentrator
+    device.node.alerts.legs, device.node.alerts.expires = (Hop(1, 1),), 2 * START
+    street.run(30.0)
+    concentrator.events()
+    recorded: list[bytes] = []
+    street.wire.tap(lambda now, port, lpdu: recorded.append(lpdu) if port is street.ports[0] else None)
+    events = street.journal.counts()["event"]
+    device.meter.log("disconnect_opened")
+    street.wire.touch(street.ports[0])
+    street.run(15.0)
+    [heard] = [each for each in concentrator.events() if isinstance(each, AlertHeard)]
+    assert (heard.device, EVENTS[heard.alert.event_id].key) == (1, "disconnect_opened")
+    assert street.journal.counts()["event"] == events + 1
+    [notice] = street.journal.notices(kind="alert")
+    assert (notice.device, notice.detail["event"]) == (1, heard.alert.event_id)
+    street.run(60.0)  # as long as a receiver remembers transactions
+    for lpdu in recorded:
+        street.wire.send(street.ports[1], lpdu)
+    street.run(15.0)
+    assert not [each for each in concentrator.events() if isinstance(each, AlertHeard)]
+    assert len(street.journal.notices(kind="alert")) == 1
+    assert concentrator.alerts_refused == 1
+    assert street.journal.counts()["event"] == events + 1
 
 
 def test_a_rebuilt_journal_means_new_keys_for_everybody(tmp_path: Path) -> None:

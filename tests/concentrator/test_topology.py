@@ -149,6 +149,18 @@ def test_each_device_is_told_its_way_back_for_alerts() -> None:
     assert network.devices[2].node.alerts.legs
 
 
+def test_an_alert_from_behind_repeaters_is_taken_as_its_senders() -> None:
+    network = Network(chain(3))
+    network.until(network.all_up)
+    network.run(600.0)
+    network.devices[2].meter.log("disconnect_opened")
+    network.wire.touch(network.ports[2])
+    network.run(30.0)
+    [notice] = network.journal.notices(kind="alert")
+    assert notice.device == network.node(2).device
+    assert network.concentrator.alerts_refused == 0
+
+
 def test_chains_for_broadcasts_reach_everybody() -> None:
     network = Network(levels_of(5, {(0, 1): 30.0, (1, 2): 30.0, (2, 3): 30.0, (0, 4): 30.0}))
     network.until(network.all_up)

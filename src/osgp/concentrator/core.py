@@ -11,10 +11,14 @@ Devices come from commissioning (``add_device``), ways from whoever fulfils ``Ro
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
+from osgp.app.messages import Alert
+from osgp.app.profile import OsgpProfile
+from osgp.app.verdict import Accepted, Refused, Verdict
 from osgp.concentrator.accounts import AirtimeAccount, LineCosts
 from osgp.concentrator.config import ConcentratorConfig
 from osgp.concentrator.door import PowerLineAccess
@@ -31,10 +35,12 @@ from osgp.lon.packet import Packet
 from osgp.lon.proxy import Hop
 from osgp.node.stack import Stack
 from osgp.tables.alarms import Alarm
-from osgp.wire.errors import ConfigError, Error, LinkError, SecurityError, StoreError
+from osgp.tables.events import describe
+from osgp.wire.errors import ConfigError, DecodeError, Error, LinkError, SecurityError, StoreError
 
 __all__ = [
     "AlarmRaised",
+    "AlertHeard",
     "Broadcaster",
     "Concentrator",
     "ConcentratorEvent",
@@ -55,6 +61,14 @@ class AlarmRaised:
     alarm: str
     severity: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertHeard:
+    """A device sent an alert, and its security holds; its alarms and its log are read out of turn now."""
+
+    device: int
+    alert: Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,7 @@ class MessageUnused:
     event: MessageReceived
 
 
-ConcentratorEvent = AlarmRaised | StepStored | VisitEnded | DeviceSilent | MessageUnused
+ConcentratorEvent = AlarmRaised | AlertHeard | StepStored | VisitEnded | DeviceSilent | MessageUnused
 
 
 class Broadcaster(Protocol):
@@ -162,6 +176,8 @@ class Concentrator:
         self._visits: dict[tuple[int, Duty], Task[None]] = {}
         self._rows: dict[int, DeviceRow] = {row.number: row for row in journal.devices()}
         self._last_answer: dict[int, float] = {}
+        self.alerts_refused = 0
+        """Alerts that were forged, recorded or damaged."""
         self.paused = False
         self._working = False
         self.jobs = Jobs(self)
@@ -343,7 +359,9 @@ class Concentrator:
             while True:
                 events = self.stack.events()
                 for event in events:
-                    if not self.exchanges.take(event, now) and not self.message(event, now):
+                    if self.exchanges.take(event, now) or self._take_alert(event, now):
+                        continue
+                    if not self.message(event, now):
                         self._unused(event)
                 count = self.tasks.run(now)
                 if not self.paused:
@@ -355,6 +373,53 @@ class Concentrator:
                     return
         finally:
             self._working = False
+
+    def _take_alert(self, event: Event, now: float) -> bool:
+        """Whether it was an alert of a device in our care. A good one is noted, and the device scanned at once; the security refuses
+        what was recorded. Nothing is lost with an alert: the entry it tells of stays unread in the device's log."""
+        if not isinstance(event, MessageReceived) or event.reply is not None or not event.apdu:
+            return False
+        is_alert = False
+        for number in self._senders(event.source, event.apdu[0], now):
+            opener: Callable[[bytes], Verdict] | None = getattr(self.peers[number].sealer, "open_alert", None)
+            if opener is None:
+                continue
+            verdict = opener(event.apdu)
+            if isinstance(verdict, Accepted):
+                self._alerted(number, verdict.plaintext, now)
+                return True
+            reason = verdict.reason if isinstance(verdict, Refused) else ""
+            if reason in ("code", "length"):
+                return False
+            is_alert = True
+            if reason == "counter":  # its tag is good: nobody else has sent it
+                break
+        self.alerts_refused += is_alert
+        return is_alert
+
+    def _senders(self, source: SubnetNode, code: int, now: float) -> list[int]:
+        """Who may have sent an alert: the device at ``source``, then those that are reached through it."""
+        if code & ~1 != OsgpProfile().codes.alert:
+            return []
+        route = self.exchanges.routes.route
+        place = (source.subnet, source.node)
+        ways = {each: way for each in self.peers if (way := route(each, 0, now)) is not None and way.hops}
+        found = [each for each, peer in self.peers.items() if peer.destination == source]
+        return found + [each for each, way in ways.items() if (way.hops[0].subnet, way.hops[0].node) == place]
+
+    def _alerted(self, number: int, plaintext: bytes, now: float) -> None:
+        try:
+            alert = Alert.decode(plaintext)
+        except DecodeError:
+            self.alerts_refused += 1
+            return
+        self.visitor(number).alerted = True
+        self.schedule.hurry(number, Duty.SCAN, now)
+        self._events.append(AlertHeard(number, alert))
+        detail = {"event": alert.event_id, "log_sequence": alert.log_sequence, "argument": alert.argument.hex()}
+        with suppress(StoreError):  # the scan comes anyway, and brings the log
+            text = f"an alert: {describe(alert.event_id, 0)}"
+            self.journal.note("alert", text, self.wall(), device=number, detail=detail)
 
     def _unused(self, event: Event) -> None:
         if isinstance(event, MessageReceived):
@@ -385,6 +450,8 @@ class Concentrator:
                 for data_set in self.config.collection.profiles:
                     await visitor.profile(data_set)
             self.schedule.done(due, self.now)
+            if visitor.alerted:  # while it was being scanned
+                self.schedule.hurry(due.device, Duty.SCAN, self.now)
         except (LinkError, SecurityError) as failure:
             error = failure
             until = self.schedule.failed(due, self.now)
@@ -447,6 +514,7 @@ class Concentrator:
             "devices": [self._device_status(number) for number in sorted(self._rows)],
             "jobs": self.jobs.status(),
             "notices": [each.to_json() for each in self.journal.notices(after=notices_after)],
+            "alerts_refused": self.alerts_refused,
             "counters_in_doubt": self.journal.counters_in_doubt,
             **{name: tell() for name, tell in self.more_status.items()},
         }

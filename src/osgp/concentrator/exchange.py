@@ -74,6 +74,8 @@ class Priority(IntEnum):
 
 URGENT = Priority.ON_DEMAND
 """Up to this class nothing waits for the airtime budget."""
+_ASSURED = (Priority.BILLING, Priority.PROFILE)
+"""Classes that get a turn now and then however much more urgent work there is (``Policy.assured_after``)."""
 
 
 class OutcomeUnknown(NoAnswer):
@@ -149,7 +151,9 @@ class FixedRoutes:
 class Policy:
     """How stubborn exchanges are. ``in_flight``: open at a time on the line. ``tries``: transactions of an exchange, on whatever
     route. ``retry``: repeats of our own in one transaction; ``hop_retry``, ``target_retry``: of repeaters and of the agent.
-    ``backlog``: what our requests announce; 0 is right as long as nobody else has much to say, None is what the standard says."""
+    ``backlog``: what our requests announce; 0 is right as long as nobody else has much to say, None is what the standard says.
+    ``assured_after``: billing or profile has the turn after so many exchanges of classes before it, so that alarms and orders that
+    overfill the line leave them one exchange in ``assured_after + 1``, beyond the airtime budget if need be."""
 
     in_flight: int = 1
     tries: int = 2
@@ -157,6 +161,7 @@ class Policy:
     hop_retry: int = 2
     target_retry: int = 3
     backlog: int | None = 0
+    assured_after: int = 8
 
 
 class Peer:
@@ -290,6 +295,8 @@ class Exchanges:
         self._waiting: tuple[deque[Exchange], ...] = tuple(deque() for _ in Priority)
         self._open: dict[int, Exchange] = {}
         self._blocked_until: float | None = None
+        self._passed = dict.fromkeys(_ASSURED, 0)
+        self._urgent_run = 0
 
     def __len__(self) -> int:
         """Exchanges open or waiting."""
@@ -392,7 +399,13 @@ class Exchanges:
         most, opened = self.policy.in_flight, self._open
         if len(opened) >= most:
             return begun
+        while len(opened) < most and (assured := self._assured(now)) is not None:
+            self._started(assured)
+            self._begin(assured, now)
+            begun += 1
         for priority, queue in enumerate(self._waiting):
+            if len(opened) >= most:
+                break
             if not queue:
                 continue
             if priority > URGENT:
@@ -409,11 +422,39 @@ class Exchanges:
                     place += 1
                 else:
                     del queue[place]
+                    self._started(exchange)
                     self._begin(exchange, now)
                     begun += 1
-            if len(opened) >= most:
-                break
+                    assured = self._assured(now) if len(opened) < most else None
+                    if assured is not None:
+                        self._started(assured)
+                        self._begin(assured, now)
+                        begun += 1
         return begun
+
+    def _assured(self, now: float) -> Exchange | None:
+        """The exchange, taken from its queue, of a class that has been passed over long enough; None if there is none."""
+        after = self.policy.assured_after
+        for each in sorted(_ASSURED, key=lambda each: -self._passed[each]):
+            if self._passed[each] < after or not self._waiting[each]:
+                continue
+            if self._urgent_run < after and self.account.free_at(now) > now:
+                continue
+            for place, exchange in enumerate(self._waiting[each]):
+                if not exchange.is_done and exchange.peer.open is None:
+                    del self._waiting[each][place]
+                    return exchange
+        return None
+
+    def _started(self, exchange: Exchange) -> None:
+        """Count whom this one passes."""
+        priority = exchange.priority
+        self._urgent_run = self._urgent_run + 1 if priority <= URGENT else 0
+        for each in _ASSURED:
+            if priority == each or not self._waiting[each]:
+                self._passed[each] = 0
+            elif priority < each:
+                self._passed[each] += 1
 
     def take(self, event: Event, now: float) -> bool:
         """An event of the stack; False if it is none of an exchange."""

@@ -109,7 +109,8 @@ class _Recording:
 class Visitor:
     """What is known of one device between its visits, and the visits. Made from its row in the journal.
 
-    ``missing``: what the device does not have or refuses, with the reason; forgotten when its configuration changes.
+    ``missing``: what the device does not have or refuses, with the reason; forgotten when its configuration changes. ``alerted``: it
+    has sent an alert, and the next scan reads its log, whatever BT03 says.
     """
 
     services: Services
@@ -121,6 +122,7 @@ class Visitor:
     current: list[Alarm] | None = None
     unread: dict[int, int] = field(default_factory=dict)
     drift_s: float | None = None
+    alerted: bool = False
 
     def __post_init__(self) -> None:
         self.dimensions = dict(self.row.dimensions)
@@ -148,6 +150,14 @@ class Visitor:
     # ---- scan -------------------------------------------------------------------------------------------------------
     async def scan(self) -> list[Alarm]:
         """Read BT03; alarms that are new are told and kept. What it shows as unread is remembered for the schedule."""
+        alerted, self.alerted = self.alerted, False
+        try:
+            return await self._scan(alerted)
+        except BaseException:
+            self.alerted |= alerted
+            raise
+
+    async def _scan(self, alerted: bool) -> list[Alarm]:
         device, recording = self._open(Priority.ALARM)
         raw = await device.raw(BT03.number)
         fresh: list[Alarm] = []
@@ -162,7 +172,7 @@ class Visitor:
         }
         if fresh:
             self.services.alarms(self.number, fresh)
-        if "event_log_unread" in keys or fresh:
+        if "event_log_unread" in keys or fresh or alerted:
             await self._part("log BT74", lambda: self._log(device, recording, _EVENT_LOG))
         return fresh
 
