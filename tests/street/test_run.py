@@ -51,6 +51,7 @@ def test_the_summary_tells_of_all_of_it(ran: StreetRun) -> None:
     assert 0 < found["line"]["airtime"] < 0.5
     assert sum(row["exchanges"] for row in found["by_legs"]) >= found["line"]["exchanges"] * 0.9
     assert found["all_up_s"] < 3600
+    assert 0.5 < found["share_at_end"] < 1, "the last intervals are fetched when the hours are over"
     assert found["delay_s"]["0.5"] <= 1800 + 900
 
 

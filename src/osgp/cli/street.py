@@ -200,7 +200,11 @@ def show(found: dict[str, Any], processor_s: float) -> None:
             ("registers compared", truth["registers_checked"], f"{truth['registers_wrong']} wrong"),
             ("devices up", f"{found['up']} of {found['devices']}", _when("all after", found["all_up_s"])),
             ("first billing read-out", "", _when("all after", found["first_billing_s"])),
-            ("settled after the end", f"{found['settled_s']:.0f} s", ""),
+            (
+                "fetched after the end",
+                _percent(1 - found["share_at_end"]),
+                f"of the intervals, in {found['settled_s']:.0f} s",
+            ),
             ("somebody sends", f"{100 * line['airtime']:.2f} %", "of the time"),
             ("transmissions", line["sent"], f"{line['collisions']} collisions, {line['lost']} not come through"),
             ("exchanges", line["exchanges"], f"{line['retries']} messages sent again"),
@@ -228,6 +232,10 @@ def show(found: dict[str, Any], processor_s: float) -> None:
                 for row in found["faults"]
             ],
         )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
 
 
 def _when(words: str, seconds: float | None) -> str:

@@ -68,7 +68,11 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
                 ("registers compared at once", truth["registers_checked"], f"{truth['registers_wrong']} wrong"),
                 ("devices that answer", f"{found['up']} of {found['devices']}", _minutes("all", found["all_up_s"])),
                 ("first billing read-out", "", _minutes("all", found["first_billing_s"])),
-                ("last readings after the end", f"{found['settled_s']:.0f} s", ""),
+                (
+                    "fetched after the end",
+                    f"{100 * (1 - found['share_at_end']):.2f} %",
+                    f"of the intervals, in {found['settled_s']:.0f} s",
+                ),
                 ("somebody sends", f"{100 * line['airtime']:.2f} %", "of the time"),
                 ("transmissions", line["sent"], f"{line['collisions']} collisions, {line['lost']} not come through"),
                 ("exchanges", line["exchanges"], f"{line['retries']} messages sent again"),

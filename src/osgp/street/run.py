@@ -136,6 +136,8 @@ class StreetRun:
         self.static = self._static_ways() if static else None
         self.lives = 0
         self.settled_s = 0.0
+        self.share_at_end = 0.0
+        """Intervals in the journal by intervals held when the planned hours were over, before anything was asked for once more."""
         self.own: dict[str, Own] = {}
         """What each device held at the end of the planned hours."""
         self.observed = Observed(self)
@@ -321,6 +323,7 @@ class StreetRun:
             name: look_at(device, now, profiles=collection.profiles, logs=collection.logs)
             for name, device in self.by_name.items()
         }
+        self.share_at_end = compare(self, self.own).share
         while True:
             self._truth = compare(self, self.own)
             if self._truth.exact or self.wire.now >= now + self.plan.settle_s:

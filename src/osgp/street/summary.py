@@ -39,6 +39,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "out_of_reach": run.out_of_reach(),
         "all_up_s": seen.all_up_s,
         "first_billing_s": seen.first_billing_s,
+        "share_at_end": run.share_at_end,
         "settled_s": run.settled_s,
         "truth": run.truth().to_json(),
         "line": {

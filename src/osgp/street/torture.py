@@ -33,7 +33,7 @@ FAULTS = {
     "outage": "the whole street is without supply for an hour",
     "clock-ahead": "all clocks jump an hour ahead",
     "clock-back": "all clocks jump half an hour back",
-    "wrong-key": "the farthest device has another key than the head-end says",
+    "wrong-key": "a device that nobody is reached through has another key than the head-end says",
     "attack": "recorded and forged frames from the nearest house for an hour",
 }
 """What is done to a street, by name."""

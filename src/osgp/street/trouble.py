@@ -133,7 +133,7 @@ class Troubles:
         run.grid.cut(target)
         run.rewired()
         dark = set(run.by_name) - set(run.grid.islands()[0]) if trouble.fault.end_s is None else set()
-        for house in dark:
+        for house in sorted(dark):
             run.gone.setdefault(house, "cut off")
 
         def back(at: float) -> None:
