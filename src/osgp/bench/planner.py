@@ -21,7 +21,7 @@ from osgp.tables.planner import Wanted, plan, read_cost, table_size, want
 from osgp.tables.query import parse_query
 from osgp.wire import Context, Firmware
 
-__all__ = ["QUERY", "planner"]
+__all__ = ["CONTEXT", "QUERY", "best_bytes", "full_bytes", "planner"]
 
 QUERY = (
     "BT23.tot_data_block.summations[0]",
@@ -47,7 +47,7 @@ QUERY = (
 )
 """Registers, instantaneous values, clock, load profile, self reads and identification."""
 
-_CONTEXT = Context(
+CONTEXT = Context(
     {BT21: bytes.fromhex("1600030c040201040228"), BT61: bytes.fromhex("0000000000042006001800043c")},
     firmware=Firmware(4, 10),
     env={"lp_sets": 1},
@@ -89,10 +89,10 @@ def _hull_cost(members: list[Range], costs: DoorCosts) -> int:
     return read_cost(costs, max(offset + size for offset, size in members) - start, full=False)[0]
 
 
-def _full(items: list[Wanted], costs: DoorCosts) -> int:
+def full_bytes(items: list[Wanted], costs: DoorCosts) -> int:
     """Every table in full."""
     return sum(
-        read_cost(costs, table_size(each, _CONTEXT) or 0, full=True)[0] for each in {i.query.table for i in items}
+        read_cost(costs, table_size(each, CONTEXT) or 0, full=True)[0] for each in {i.query.table for i in items}
     )
 
 
@@ -101,29 +101,32 @@ def _single(items: list[Wanted], costs: DoorCosts) -> int:
     return sum(read_cost(costs, item.span.size, full=False)[0] for item in items if item.span is not None)
 
 
-def _brute(items: list[Wanted], costs: DoorCosts) -> int:
+def best_bytes(items: list[Wanted], costs: DoorCosts) -> int:
     """For each table the cheapest grouping of all, or its full read."""
     total = 0
     for each in {item.query.table for item in items}:
         ranges = [(i.span.offset, i.span.size) for i in items if i.query.table is each and i.span is not None]
-        whole = read_cost(costs, table_size(each, _CONTEXT) or 0, full=True)[0]
+        whole = read_cost(costs, table_size(each, CONTEXT) or 0, full=True)[0]
+        if any(i.span is None for i in items if i.query.table is each):
+            total += whole
+            continue
         total += min(whole, *(sum(_hull_cost(m, costs) for m in partition) for partition in _partitions(ranges)))
     return total
 
 
 _ALTERNATIVES: tuple[tuple[str, Callable[[list[Wanted], DoorCosts], int]], ...] = (
-    ("full reads of all tables", _full),
+    ("full reads of all tables", full_bytes),
     ("one partial read per field", _single),
-    ("the best of all groupings (brute force)", _brute),
+    ("the best of all groupings (brute force)", best_bytes),
 )
 
 
 @group("planner")
 def planner(bench: Bench) -> Iterator[Row]:
     """The rows: each door against each alternative."""
-    items = want((parse_query(text) for text in QUERY), _CONTEXT)
+    items = want((parse_query(text) for text in QUERY), CONTEXT)
     for door, costs in _doors().items():
-        ours = plan(items, costs, _CONTEXT).wire_bytes
+        ours = plan(items, costs, CONTEXT).wire_bytes
         for name, alternative in _ALTERNATIVES:
             theirs = alternative(items, costs)
             yield Row(

@@ -1,4 +1,4 @@
-"""Group ``street``: what OSGP's security costs beside the bare cipher.
+"""Group ``street``: what OSGP's security costs beside the bare cipher, and what the planner saves (``street_planner``).
 
 The peer is ``AESCCM`` of ``cryptography`` with its key object kept: encrypt or decrypt, and nothing around it. Ours makes nonce and
 additional data, takes or judges the number, and puts the frame together. Goal (project choice): at least half its speed, so about one
@@ -23,6 +23,7 @@ from osgp.app.profile import OsgpProfile
 from osgp.app.suite import Address, KeySet, UnicastCipher
 from osgp.app.verdict import Accepted, Answered, How
 from osgp.bench.frame import Bench, Row, group
+from osgp.bench.street_planner import planner_rows
 from osgp.crypto.keys import Key
 
 __all__ = ["street"]
@@ -58,7 +59,7 @@ def _sides() -> tuple[DeviceSecurity, PeerSecurity]:
 
 @group("street")
 def street(bench: Bench) -> Iterator[Row]:
-    """The rows: a message sealed, one opened, and a whole exchange on both sides."""
+    """The rows: a message sealed, one opened, a whole exchange on both sides; the planner's reads of a collection."""
     peer_name, peer_version = "bare AESCCM of cryptography, key object kept", version("cryptography")
     bare = AESCCM(bytes(16), tag_length=8)
     nonce, aad = bytes(13), bytes(14)
@@ -141,3 +142,4 @@ def street(bench: Bench) -> Iterator[Row]:
         peer_name="four calls of bare AESCCM",
         peer_version=peer_version,
     )
+    yield from planner_rows(bench)
