@@ -219,6 +219,24 @@ def test_closing_waits_for_what_waits_and_breaking_off_does_not(run: Run) -> Non
     run(main)
 
 
+def test_what_is_sent_after_closing_is_lost_and_leaves_nothing_behind(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        number = made.fileno()
+        transport.close()
+        transport.sendto(b"there is no room", (HERE, 9))
+        await until(lambda: heard.lost == [None])
+        assert not asyncio.get_running_loop().remove_writer(number)
+
+        heard, transport = opened()
+        transport.close()
+        await until(lambda: heard.lost == [None])
+        transport.sendto(b"there is no socket", (HERE, 9))
+        assert heard.errors == []
+
+    run(main)
+
+
 def test_an_error_of_the_network_is_told_and_what_comes_then_arrives(run: Run) -> None:
     async def main() -> None:
         heard, made, transport = narrow()

@@ -88,16 +88,19 @@ class DatagramSocket(asyncio.DatagramTransport):
 
     # ---- writing ---------------------------------------------------------------------------------------------------
     def sendto(self, data: Any, addr: Any = None) -> None:
-        """Send a datagram, now or when the socket has room. Raises ValueError for an address of another kind."""
+        """Send a datagram, now or when the socket has room; lost once it is closed. Raises ValueError for a wrong kind of address."""
         if not self._waiting:
             send = self._send
             try:
                 send(data, addr)
                 return
             except (BlockingIOError, InterruptedError):
+                if self._closing:  # its end is planned, nobody would send it any more
+                    return
                 self._loop.add_writer(self._socket, self._writable)
             except OSError as error:
-                self._protocol.error_received(error)
+                if not self._ended:
+                    self._protocol.error_received(error)
                 return
             except (TypeError, OverflowError) as error:
                 raise ValueError(f"{addr!r} is no address for this socket: {error}") from error

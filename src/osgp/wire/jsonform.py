@@ -121,7 +121,7 @@ def _read_one(struct: type[Struct], spec: Spec, value: Any, run: Run) -> Any:
         if spec.kind is not None:
             return spec.kind.from_json(value)
         if spec.struct is not None:
-            return _from_json(spec.struct, value, run)
+            return _record(spec, spec.struct, value, run)
         return _from_json(_case(spec, value, run), value, run)
     except BadValue:
         raise
@@ -129,6 +129,17 @@ def _read_one(struct: type[Struct], spec: Spec, value: Any, run: Run) -> Any:
         raise BadValue(
             f"{value!r:.60}: {error}", floor=struct.about.floor, struct=struct.__name__, field=spec.name
         ) from error
+
+
+def _record(spec: Spec, struct: type[Struct], value: Any, run: Run) -> Any:
+    """A record; inside it, INDEX is what its declaration says, if it says so and that is known."""
+    if spec.index is None:
+        return _from_json(struct, value, run)
+    outside = run.index
+    run.index = run.number(spec.index) if all(_known(ref, run) for ref in references(spec.index)) else None
+    instance = _from_json(struct, value, run)
+    run.index = outside
+    return instance
 
 
 def _case(spec: Spec, value: Any, run: Run) -> type[Struct]:
