@@ -320,7 +320,7 @@ def test_a_crowded_repeater_is_gone_around_if_that_is_not_much_farther() -> None
     before = dict(ways.in_use())
     join(graph, C, D, 20)
     ways.path(many[0], 0, 1.0)
-    assert dict(ways.in_use()) == before, "nobody is moved to and fro"
+    assert dict(ways.in_use()) == before, "nobody is moved there and back"
 
 
 def test_a_crowd_is_no_reason_to_be_unreachable() -> None:

@@ -27,7 +27,7 @@ def calibrate(
     scenario: Names = (),
     bytes: Annotated[
         tuple[int, ...],
-        Parameter(consume_multiple=True, help="lengths of LPDUs to count, without CRC; default: 12 and 60"),
+        Parameter(consume_multiple=True, help="lengths of LPDUs to count, without CRC; default: 8, 30 and 80"),
     ] = (),
     packets: Annotated[int, Parameter(help="most packets of a point")] = 600,
     errors: Annotated[int, Parameter(help="lost packets after which a point is enough")] = 60,
