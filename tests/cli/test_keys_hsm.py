@@ -37,6 +37,7 @@ from osgp.app import token as tokens
 from osgp.app.aes import device_keys
 from osgp.crypto.keys import Key
 from osgp.ports.vault_hsm import HsmKeys
+from osgp.tables.table import extended
 from osgp.wire.errors import StoreError
 
 module, trail, umk, tokens_at = sys.argv[1], Path(sys.argv[2]), bytes.fromhex(sys.argv[3]), Path(sys.argv[4])
@@ -44,8 +45,10 @@ node, concentrator, profile = bytes.fromhex("050102030405"), bytes.fromhex("0a0b
 keys = HsmKeys.open(module, "osgp", "4711", trail)
 assert keys.psk(node, concentrator, 1) == psk_of(Key(umk), node, concentrator, 1, profile)
 kcrit = device_keys(Key(umk), node, profile).kcrit
-assert keys.procedure_with_token(node, 2, 1, b"x", 9) == tokens.procedure_with_token(
-    kcrit, node, 2, 1, b"x", 9, profile)
+given = [keys.procedure_token(node, extended(2), bytes(2), 1e9) for _ in range(2)]
+counters = [tokens.check(kcrit, node, extended(2).to_bytes(2, "little") + bytes(2), each, 0, profile) for each in given]
+assert counters == [10**9, 10**9 + 1], counters
+assert [each.what[:16] for each in keys.trail.verify()[-2:]] == ["token 1000000000", "token 1000000001"]
 keys.rotate(node, 1e9)
 found = list(keys._session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY}))
 assert len(found) == 3, found

@@ -11,7 +11,7 @@ from osgp.app.aes import psk_of
 from osgp.app.broadcast import BroadcastSender
 from osgp.app.memory import Prefixed
 from osgp.app.profile import OsgpProfile
-from osgp.concentrator.commission import Grant, KeyTable
+from osgp.concentrator.commission import Grant, KeySource, KeyTable
 from osgp.concentrator.config import Collection, ConcentratorConfig, Plan
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import DiscoveryPolicy
@@ -66,6 +66,7 @@ class Network:
         keyed: Callable[[int], bool] = lambda index: True,
         phases: Callable[[int], int] = lambda index: 0,
         discovery: DiscoveryPolicy | None = None,
+        source: KeySource | None = None,
         **options: Any,
     ) -> None:
         count = levels.size - 1
@@ -77,6 +78,7 @@ class Network:
         self.wire = Wire(random=Random(seed), medium=FrameMedium(levels, seed=seed))
         self.devices = [PowerLineDevice(kind, seed=seed, index=index, start=START) for index in range(count)]
         self.keys = KeyTable({d.unique_node_id: self.grant(d) for n, d in enumerate(self.devices) if keyed(n)})
+        self.source = source or self.keys
         self.sent = 0
         self.airtime_s = 0.0
         self.port: Port | None = None
@@ -117,7 +119,7 @@ class Network:
         self.care = NetworkCare(
             self.concentrator,
             self.topology,
-            self.keys,
+            self.source,
             self.sender,
             random=random,
             randomness=Random(11 + now).randbytes,

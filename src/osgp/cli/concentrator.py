@@ -107,6 +107,7 @@ def status(*, socket: Place = SOCKET, json: Json = False) -> None:
         ("waiting", ", ".join(f"{count} {name}" for name, count in found["exchanges"]["waiting"].items() if count)),
         ("jobs", ", ".join(f"{job['number']} {job['kind']} {job['state']}" for job in found["jobs"][:5])),
         ("airtime", f"{airtime['total']['airtime_s']:.1f} s, {airtime['total']['exchanges']:.0f} exchanges"),
+        *([("keys", found["keys"]["trouble"])] if found.get("keys", {}).get("trouble") else []),
         *((f"  {name}", f"{used['airtime_s']:.1f} s") for name, used in airtime["by_class"].items()),
         ("journal", ", ".join(f"{count} {name}" for name, count in found["journal"].items())),
     ]

@@ -205,13 +205,13 @@ def export(
     wrapping: Key | None = resolve_key(wrap, use="aes") if wrap else None
     if wrapping is not None:
         refuse_known_key(wrapping, insecure_lab=insecure_lab)
-    service = vault_keys(vault)
     for each in kind or []:
         use_of_kind(each)
-    found = listed_in_vault(service.vault, kind or ())
     how = "in clear" if plain else "wrapped" if wrap else "encrypted"
-    service.record(f"export {len(found)} keys to {file.name}, {how}", now())
-    service.vault.save()
+    with vault_keys(vault) as service:
+        found = listed_in_vault(service.vault, kind or ())
+        service.record(f"export {len(found)} keys to {file.name}, {how}", now())
+        service.vault.save()
     if plain or wrap:
         _write_new(file, wrapped_list(found, wrapping))
     else:
@@ -269,7 +269,8 @@ def schedule(kind: str, days: Annotated[int, Parameter()], /, *, vault: Place = 
     use_of_kind(kind)
     if not 1 <= days <= 36500:
         raise ConfigError(f"a key is renewed after 1 to 36500 days, not {days}")
-    vault_keys(vault).set_schedule(kind.upper(), days, now())
+    with vault_keys(vault) as service:
+        service.set_schedule(kind.upper(), days, now())
     _say({"kind": kind.upper(), "days": days}, f"{kind.upper()} is due after {days} days", json)
 
 

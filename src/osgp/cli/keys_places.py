@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from osgp.ports.vault import Vault, default_vault_path, read_passphrase
-from osgp.ports.vault_hsm import HsmKeys, read_pin
+from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
 from osgp.ports.vault_service import KeyService, VaultKeys
 from osgp.wire.errors import ConfigError
 
@@ -44,24 +44,27 @@ def node_id(text: str) -> bytes:
     raise ConfigError(f"{text!r} is no unique_node_id", hint="12 hex digits, as printed on the device: 050102030405")
 
 
-def vault_keys(vault: Path | None) -> VaultKeys:
-    """Open the vault's file; asks for the passphrase."""
+@contextlib.contextmanager
+def vault_keys(vault: Path | None) -> Iterator[VaultKeys]:
+    """The vault's keys; asks for the passphrase. Others who use the vault wait meanwhile."""
     place = place_of(vault)
     if not place.exists():
         Vault.open(place, " ")  # says that it is not there before anybody types a passphrase
-    return VaultKeys(Vault.open(place, read_passphrase()), place)
+    keys = VaultKeys(Vault.open(place, read_passphrase()), place)
+    with keys.held():
+        yield keys
 
 
 @contextlib.contextmanager
 def opened(vault: Path | None, hsm: Path | None, token: str) -> Iterator[KeyService]:
     """The vault's keys, or those of the HSM if one is named."""
     if hsm is None:
-        yield vault_keys(vault)
+        with vault_keys(vault) as service:
+            yield service
         return
     folder = place_of(vault).parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    label = "".join(each if each.isalnum() else "-" for each in token)
-    keys = HsmKeys.open(hsm, token, read_pin(os.environ), folder / f"hsm-{label}.audit")
+    keys = HsmKeys.open(hsm, token, read_pin(os.environ), hsm_trail(folder, token))
     try:
         yield keys
     finally:

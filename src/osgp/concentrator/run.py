@@ -20,6 +20,7 @@ from osgp.app.broadcast import BroadcastSender
 from osgp.app.memory import Prefixed
 from osgp.app.profile import OsgpProfile
 from osgp.concentrator.broadcasts import Broadcasts
+from osgp.concentrator.commission_vault import ServiceKeys
 from osgp.concentrator.core import AlarmRaised, Concentrator, DeviceSilent, StepStored, VisitEnded
 from osgp.concentrator.exchange import Priority
 from osgp.concentrator.firmware import Firmware
@@ -165,6 +166,9 @@ class Running:
         )
         self.broadcasts = Broadcasts(self.concentrator, self.topology, self.sender)
         self.firmware = Firmware(self.concentrator, self.topology, self.broadcasts, self.care.keys)
+        self._trouble = ""
+        if isinstance(config.keys, ServiceKeys):
+            self.concentrator.more_status["keys"] = config.keys.status
         self.line: Line | None = None
         self.name = ""
         self.socket = StatusSocket(config.socket, self.handle, self.feed, self._refresh)
@@ -225,6 +229,8 @@ class Running:
         self.concentrator.stop(self.line.now())
         self.line.flush()
         await self.line.close()
+        if isinstance(self.config.keys, ServiceKeys):
+            self.config.keys.close()
         self.journal.close()
 
     # ---- what has happened ------------------------------------------------------------------------------------------
@@ -241,6 +247,10 @@ class Running:
             at = wall - (self.concentrator.now - event.at)
             name = event.unique_node_id.hex()
             self.feed.add("topology", at, unique_node_id=name, what=event.what, text=event.text)
+        keys = self.config.keys
+        if isinstance(keys, ServiceKeys) and keys.trouble != self._trouble:
+            self._trouble = keys.trouble
+            self.feed.add("keys", wall, text=keys.trouble or "keys are granted again")
 
     # ---- questions --------------------------------------------------------------------------------------------------
     def handle(self, asked: Mapping[str, Any]) -> Any:

@@ -1,11 +1,13 @@
 """What ``osgp concentrator run`` is told: line, place, journal, keys, socket, wishes. One TOML text. Project choice.
 
 ``[concentrator]`` is ``ConcentratorConfig`` (collection, plan, quotas …); the other tables are below. Paths are relative to the file.
-Keys never stand in it: ``psk`` names where one is (``env:``, ``file:``, ``vault:``), and what is granted here is a PSK, never a UMK.
+Keys never stand in it: ``psk`` names where one is (``env:``, ``file:``, ``vault:``), ``vault`` and ``hsm`` where UMKs are,
+``passphrase`` and ``pin`` what opens them. What is granted here is a PSK, never a UMK.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +17,12 @@ from typing import Any
 from osgp.app.aes import psk_of
 from osgp.app.profile import OsgpProfile
 from osgp.concentrator.commission import Grant, KeySource, KeyTable, NotGranted
+from osgp.concentrator.commission_vault import ServiceKeys
 from osgp.concentrator.config import ConcentratorConfig
 from osgp.lon.lonip_map import Endpoint
-from osgp.ports.vault import resolve_key
+from osgp.ports.vault import Vault, default_vault_path, read_passphrase, resolve_key
+from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
+from osgp.ports.vault_service import VaultKeys
 from osgp.sim.device_kinds import KINDS
 from osgp.sim.pl_device import lab_umk, node_id_of
 from osgp.wire.errors import ConfigError, StoreError
@@ -42,6 +47,8 @@ seed = 1                              # listeners = ["192.0.2.10:2541"]   (or mu
 
 [keys]
 laboratory = 1                        # keys of simulated devices of that seed; for real ones:
+# vault = "vault.json"                # UMKs in a vault: osgp keys init, put, import
+# passphrase = "env:OSGP_VAULT_PASSPHRASE"        # or file:PATH; or hsm = "MODULE.so", token, pin
 # [[keys.devices]]
 # unique_node_id = "050102030405"
 # psk = "file:meter-12.psk"           # env:NAME, file:PATH or vault:NAME/KIND
@@ -179,11 +186,11 @@ def _line(given: Mapping[str, Any]) -> LonIpLine | SimulatedLine:
 
 
 def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
-    _known(given, ("laboratory", "devices", "foreign", "vault"), "keys.")
+    _known(given, ("laboratory", "devices", "foreign", "vault", "passphrase", "hsm", "token", "pin", "trail"), "keys.")
     if "laboratory" in given:
         return LaboratoryKeys(_value(given, "laboratory", 1))
     grants: dict[bytes, Grant] = {}
-    vault = folder / _value(given, "vault", "") if "vault" in given else None
+    vault = folder / Path(_value(given, "vault", "")).expanduser() if "vault" in given else None
     for entry in _value(given, "devices", []):
         if not isinstance(entry, Mapping):
             raise ConfigError("keys.devices are tables", hint="[[keys.devices]] and lines below")
@@ -203,8 +210,47 @@ def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
         grants[name] = Grant(
             psk, _value(entry, "epoch", 1), _value(entry, "generation", 0), _value(entry, "name", name.hex()), shown
         )
-    foreign = [_octets(each, "keys.foreign", (6,)) for each in _value(given, "foreign", [])]
-    return KeyTable(grants, frozenset(foreign))
+    foreign = frozenset(_octets(each, "keys.foreign", (6,)) for each in _value(given, "foreign", []))
+    table = KeyTable(grants, foreign)
+    if "hsm" in given:
+        return ServiceKeys(_hsm_keys(given, folder), foreign, table=table)
+    if vault is None or (grants and "passphrase" not in given):
+        return table
+    passphrase = _secret(given, "passphrase", folder)
+    return ServiceKeys(VaultKeys(Vault.open(vault, passphrase or read_passphrase()), vault), foreign, table=table)
+
+
+def _hsm_keys(given: Mapping[str, Any], folder: Path) -> HsmKeys:
+    """UMKs in a token; the audit trail is that of ``osgp keys --hsm``, beside its vault, unless ``trail`` names it."""
+    token = _value(given, "token", "osgp")
+    trail = folder / given["trail"] if "trail" in given else hsm_trail(default_vault_path().parent, token)
+    trail.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return HsmKeys.open(_value(given, "hsm", ""), token, _secret(given, "pin", folder) or read_pin(), trail)
+
+
+def _secret(given: Mapping[str, Any], name: str, folder: Path) -> str:
+    """What an environment variable or a file holds, as named; empty if nothing is named. ConfigError, never with the secret."""
+    source = _value(given, name, "")
+    scheme, _, place = source.partition(":")
+    if not source:
+        return ""
+    if scheme == "env":
+        found = os.environ.get(place, "")
+    elif scheme == "file":
+        try:
+            found = (folder / Path(place).expanduser()).read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"keys.{name}: {place} cannot be read", hint="a file with nothing else in it") from error
+    else:
+        raise ConfigError(
+            f"keys.{name} stands in the configuration",
+            hint=f'{name} = "env:NAME" or "file:PATH": where it is; without it you are asked',
+        )
+    if not found:
+        raise ConfigError(
+            f"keys.{name}: {source} is empty or not there", hint="set it where the concentrator is started"
+        )
+    return found
 
 
 # ---- values -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from osgp.app.broadcast import BroadcastSender
 from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import ReverseHop, ReverseRoute, ReverseStep
 from osgp.app.profile import OsgpProfile
-from osgp.concentrator.commission import Commissioner, CommissioningPolicy, KeySource, NotGranted
+from osgp.concentrator.commission import Commissioner, CommissioningPolicy, Grant, KeySource, NotGranted
 from osgp.concentrator.commission_keys import KeyCare
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import Answer, Discovery, DiscoveryPolicy
@@ -107,6 +107,7 @@ class NetworkCare:
         self._hunted: dict[bytes, float] = {}
         self._probed: dict[tuple[bytes, Step], float] = {}
         self._moved: dict[bytes, float] = {}
+        self._answers: dict[bytes, tuple[Answer, bytes, bool]] = {}
         concentrator.message = self._receive
         concentrator.ended = self._ended
         concentrator.more_status["topology"] = lambda: topology.status(concentrator.now)
@@ -179,9 +180,11 @@ class NetworkCare:
             standing = Standing.FOREIGN if grant is NotGranted.FOREIGN else Standing.NO_KEY
             is_new = name not in topology.strangers
             topology.stranger(name, standing, now)
+            self._answers[name] = answer, agent, alternate
             if answer.address is not None:
                 self._is_claimed(answer.address, name, now)
             return is_new
+        topology.strangers.pop(name, None)
         node = topology.heard_of(name, now)
         if node is None:
             return False
@@ -196,6 +199,15 @@ class NetworkCare:
         if node.state is not NodeState.UP or answer.claimed == HereState.NEW:
             self._wake()
         return is_new
+
+    def _look_for_keys(self, now: float) -> None:
+        """Strangers whose key has come meanwhile are candidates at once, by what was heard of them."""
+        heard = {name: self._answers[name] for name in self.topology.strangers if name in self._answers}
+        self._answers = heard
+        for name, (answer, agent, alternate) in list(heard.items()):
+            if isinstance(self.commissioner.grant(name), Grant):
+                del self._answers[name]
+                self._found(answer, agent, alternate, now)
 
     def _is_claimed(self, address: SubnetNode, name: bytes, now: float) -> None:
         """A device that is not placed here answers from an address: if it is one of ours, two devices have it."""
@@ -455,6 +467,7 @@ class NetworkCare:
         if now < self._watched_at + _LOOK_S:
             return
         self._watched_at = now
+        self._look_for_keys(now)
         for node in self.topology.watch(now):
             if node.state is NodeState.LOST and node.device >= 0:
                 self.concentrator.remove_device(node.device)

@@ -144,6 +144,23 @@ class Vault:
             log.warning("the vault %s can be read by other users; its mode should be 0600", place)
         return vault
 
+    def reload(self) -> bool:
+        """Take over what another process has saved since this vault was opened or saved; whether anything was.
+
+        What was put here and not saved is given up then. Raises StoreError and BadDigest as ``open``, without its work for the
+        passphrase; BadDigest too when the passphrase is another one now.
+        """
+        raw = _read(self._path)
+        seen = hashlib.sha256(raw).digest()
+        if seen == self._seen:
+            return False
+        header, sealed = _envelope(raw, self._path)
+        if header["kdf"] != self._kdf:
+            raise BadDigest("the vault has another passphrase now", hint="start again with the new one")
+        self._entries, self.notes = _entries(_unseal(self.__sealing_key, header, sealed), self._path)
+        self._seen = seen
+        return True
+
     def save(self) -> None:
         """Write the vault: atomically, mode 0600, with a fresh nonce.
 

@@ -5,6 +5,8 @@ security module has. Where the trail ends is kept there as well, so entries cut 
 before the change that it speaks of; after a power failure the trail may therefore be longer than its noted end, never
 shorter. Project choice.
 
+Several processes may add to one trail (``osgp keys`` beside a concentrator that runs): each ``held`` it while it does.
+
 What it does not do: who can open the vault has the key of the trail, and can write another one.
 """
 
@@ -16,7 +18,8 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +30,7 @@ from osgp.wire.errors import BadDigest, StoreError
 __all__ = ["AuditEntry", "AuditTrail", "Head"]
 
 _START = "0" * 64
+_PATIENCE_S, _LOOK_S = 10.0, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,49 @@ class AuditTrail:
         self.path = path
         self._mac = mac
         self.head = head
+        self._read_to: tuple[Head, int] = Head(), 0
+        self._holders = 0
 
     def __repr__(self) -> str:
         return f"AuditTrail({str(self.path)!r}, {self.head.count} entries)"
 
-    def _lines(self) -> list[bytes]:
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else writes meanwhile. StoreError if somebody else does for ten seconds."""
+        handle = -1
+        if not self._holders:
+            with contextlib.suppress(OSError):  # a trail that is not there is nobody's yet
+                handle = os.open(self.path, os.O_RDWR)
+        self._holders += 1
         try:
-            return self.path.read_bytes().split(b"\n")
+            if handle >= 0:
+                self._lock(handle)
+            yield
+        finally:
+            self._holders -= 1
+            if handle >= 0:
+                os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        try:
+            import fcntl
+        except ImportError:  # this system has no such locks
+            return
+        patience = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() >= patience:
+                    raise StoreError(
+                        f"another process keeps hold of {self.path}", hint="which osgp uses these keys? Wait, or end it"
+                    ) from None
+            time.sleep(_LOOK_S)
+
+    def _lines(self, start: int) -> list[bytes]:
+        try:
+            return self.path.read_bytes()[start:].split(b"\n")
         except FileNotFoundError:
             return [b""]
         except OSError as error:
@@ -77,13 +117,13 @@ class AuditTrail:
         text = previous + json.dumps(body, sort_keys=True, separators=(",", ":"))
         return self._mac(hashlib.sha256(text.encode()).digest()).hex()
 
-    def _checked(self) -> tuple[list[AuditEntry], Head, int]:
-        """The good entries, their head, and the size in bytes of what is good."""
+    def _checked(self, head: Head = Head(), size: int = 0) -> tuple[list[AuditEntry], Head, int]:
+        """The good entries behind a head and size, their own head, and the size in bytes of what is good."""
         entries: list[AuditEntry] = []
-        previous, size = _START, 0
-        noted = self.head.count == 0
-        *lines, torn = self._lines()
-        for number, line in enumerate(lines, 1):
+        previous, before = head.mac, head.count
+        noted = self.head.count <= before
+        *lines, _ = self._lines(size)
+        for number, line in enumerate(lines, before + 1):
             body: Any = None
             with contextlib.suppress(ValueError, RecursionError):
                 body = json.loads(line)
@@ -99,16 +139,15 @@ class AuditTrail:
             previous, size = mac, size + len(line) + 1
             saved = number <= self.head.count
             entries.append(AuditEntry(number, str(body["when"]), str(body["who"]), str(body["what"]), saved))
-        if len(entries) < self.head.count:
+        count = before + len(entries)
+        if count < self.head.count:
             raise BadDigest(
-                f"the audit trail {self.path} has {len(entries)} of {self.head.count} entries: its end was cut off",
+                f"the audit trail {self.path} has {count} of {self.head.count} entries: its end was cut off",
                 hint="bring the file back from a copy; until then nobody knows what the missing entries said",
             )
         if not noted:
             raise self._bad(self.head.count, "is not the one that was noted")
-        if torn and len(entries) < self.head.count:
-            raise self._bad(len(entries) + 1, "is cut short")
-        return entries, Head(len(entries), previous), size
+        return entries, Head(count, previous), size
 
     def _bad(self, number: int, why: str) -> BadDigest:
         return BadDigest(
@@ -125,7 +164,10 @@ class AuditTrail:
 
         Raises BadDigest if the trail is not whole, StoreError if it cannot be written.
         """
-        _, end, size = self._checked()
+        head, read_to = self._read_to
+        if self._size() < read_to:
+            head, read_to = Head(), 0  # it was cut: the whole of it tells where
+        _, end, size = self._checked(head, read_to)
         when = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
         body: dict[str, Any] = {"number": end.count + 1, "when": when, "who": _user(), "what": what}
         mac = self._seal(end.mac, body)
@@ -141,3 +183,9 @@ class AuditTrail:
         except OSError as error:
             raise StoreError(f"the audit trail {self.path} cannot be written: {error.strerror}") from None
         self.head = Head(end.count + 1, mac)
+        self._read_to = self.head, size + len(line)
+
+    def _size(self) -> int:
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size
+        return 0

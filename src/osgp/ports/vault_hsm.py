@@ -6,7 +6,8 @@ RFC 3394) while it exists for this session alone, and only its non-extractable c
 modules unverified.
 
 Objects: AES keys "osgp UMK" with CKA_ID = unique_node_id | first epoch (2, MSB first) | since (8, UTC seconds); data "osgp
-wrapped NODE"; AES key "osgp audit" and data "osgp audit head" for the audit trail. Project choice. Needs the extra ``pkcs11``.
+wrapped NODE" and "osgp token NODE" (its last token counter); AES key "osgp audit" and data "osgp audit head" for the audit
+trail. Project choice. Needs the extra ``pkcs11``.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from osgp.ports.vault_audit import AuditTrail, Head
 from osgp.ports.vault_service import KeyService, Umk
 from osgp.wire.errors import BadDigest, ConfigError, NoKey, StoreError
 
-__all__ = ["PIN_VARIABLE", "HsmKeys", "read_pin"]
+__all__ = ["PIN_VARIABLE", "HsmKeys", "hsm_trail", "read_pin"]
 
 PIN_VARIABLE = "OSGP_HSM_PIN"
 """Environment variable that replaces the question for the user PIN."""
+_LOOK_S = 60.0
 _UMK, _AUDIT, _HEAD = "osgp UMK", "osgp audit", "osgp audit head"
 
 
@@ -38,6 +40,12 @@ def read_pin(environ: Mapping[str, str] = os.environ, ask: Callable[[str], str] 
         if given:
             return given
     raise ConfigError("there is no PIN for the HSM", hint=f"type it, or set {PIN_VARIABLE}")
+
+
+def hsm_trail(folder: Path, token: str) -> Path:
+    """The audit trail of a token: a file beside the vault."""
+    label = "".join(each if each.isalnum() else "-" for each in token)
+    return folder / f"hsm-{label}.audit"
 
 
 @contextlib.contextmanager
@@ -72,6 +80,7 @@ class HsmKeys(KeyService):
     def __init__(self, session: Any, trail: Path, profile: OsgpProfile | None = None) -> None:
         super().__init__(profile)
         self._session = session
+        self._looked_at = 0.0
         with _speaking("reading the end of the audit trail"):
             heads = [each.decode("ascii").split() for each in self._values(_HEAD)]
         known = max((Head(int(count), mac) for count, mac in heads), key=lambda each: each.count, default=Head())
@@ -217,9 +226,32 @@ class HsmKeys(KeyService):
 
     def record(self, what: str, now: float) -> None:
         """See ``KeyService``."""
-        self.trail.append(what, now)
-        with _speaking("noting the end of the audit trail"):
-            self._keep_data(_HEAD, f"{self.trail.head.count} {self.trail.head.mac}".encode())
+        with self.trail.held():
+            self.trail.append(what, now)
+            with _speaking("noting the end of the audit trail"):
+                self._keep_data(_HEAD, f"{self.trail.head.count} {self.trail.head.mac}".encode())
+
+    note = record
+
+    def refresh(self, now: float) -> bool:
+        """See ``KeyService``. A module does not tell of changes: once a minute there may be one."""
+        if now < self._looked_at + _LOOK_S:
+            return False
+        self._looked_at = now
+        return True
+
+    def epochs(self) -> dict[bytes, int]:
+        """See ``KeyService``."""
+        with _speaking("listing its keys"):
+            return {name: pairs[-1][0].first_epoch for name, pairs in self._handles().items()}
+
+    def token_counter(self, unique_node_id: bytes, now: float) -> int:
+        """See ``KeyService``."""
+        label = f"osgp token {unique_node_id.hex()}"
+        with self.trail.held(), _speaking("keeping the counter of tokens"):
+            counter = max(int(now), *(int.from_bytes(each, "big") + 1 for each in [b"", *self._values(label)]))
+            self._keep_data(label, counter.to_bytes(4, "big"))
+        return counter
 
     @staticmethod
     def _identity(unique_node_id: bytes, first_epoch: int, since: float) -> bytes:

@@ -6,26 +6,35 @@ through memory; a UMK in a hardware security module never does.
 
 A new UMK has a first epoch. It is kept beside the old one until the device has committed it (3.8): PSKs of epochs from there on are
 derived from the new one, KEK, KCRIT and KFW from the one in force.
+
+What ``grant``, ``procedure_token``, ``write_token`` and ``switch_order`` give away is in the audit trail before they return.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from osgp.app import token as tokens
 from osgp.app.aes import check_unique_node_id, cmac, wrap_key
+from osgp.app.critical import BT07, EP10, FULL_WRITE, critical
+from osgp.app.messages import SwitchBank
 from osgp.app.profile import OsgpProfile
 from osgp.crypto.keys import Key, default_key
 from osgp.ports.vault import Vault
 from osgp.ports.vault_audit import AuditTrail, Head
-from osgp.wire.errors import ConfigError, NoKey
+from osgp.tables.services import FullWrite, PartialWrite, encode_request
+from osgp.tables.table import procedure_name, table_name
+from osgp.wire import LTime
+from osgp.wire.errors import BadDigest, ConfigError, NoKey, StoreError
 
 __all__ = ["DEFAULT_DAYS", "Due", "KeyService", "Umk", "VaultKeys", "due", "refuse_known_key"]
 
@@ -92,6 +101,22 @@ class KeyService(ABC):
         """Add to the audit trail."""
 
     @abstractmethod
+    def note(self, what: str, now: float) -> None:
+        """Add to the audit trail alone, beside other processes: durable when this returns."""
+
+    @abstractmethod
+    def refresh(self, now: float) -> bool:
+        """Take over what other processes changed; whether anything may have. ``now``: UTC seconds. Raises as opening does."""
+
+    @abstractmethod
+    def token_counter(self, unique_node_id: bytes, now: float) -> int:
+        """The counter of a device's next token, never the same again when this returns: UTC seconds, or one more than the last."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Nothing more is asked."""
+
+    @abstractmethod
     def _cmac(self, unique_node_id: bytes, first_epoch: int, message: bytes) -> bytes:
         """AES-CMAC of a message under a UMK."""
 
@@ -117,6 +142,20 @@ class KeyService(ABC):
         """The epoch of the newest UMK, which concentrators are given PSKs of."""
         return self._known(unique_node_id)[-1].first_epoch
 
+    def epochs(self) -> dict[bytes, int]:
+        """``epoch`` of all devices."""
+        return {device: self.umks(device)[-1].first_epoch for device in self.devices()}
+
+    def grant(self, unique_node_id: bytes, concentrator_id: bytes, now: float) -> tuple[Key, int]:
+        """The PSK of a device's newest epoch for a concentrator, and that epoch; in the audit trail. ``now``: UTC seconds.
+
+        Raises NoKey, and StoreError or BadDigest when it cannot be noted.
+        """
+        epoch = self.epoch(unique_node_id)
+        psk = self.psk(unique_node_id, concentrator_id, epoch)
+        self.note(f"grant PSK of {unique_node_id.hex()}, epoch {epoch}, to {concentrator_id.hex()}", now)
+        return psk, epoch
+
     def psk(self, unique_node_id: bytes, concentrator_id: bytes, epoch: int) -> Key:
         """PSK of a device for one concentrator and epoch (3.1): all that a concentrator is ever given. NoKey if there is no
         UMK of the epoch."""
@@ -129,17 +168,37 @@ class KeyService(ABC):
     def _own(self, unique_node_id: bytes, label: str) -> Key:
         return self._derive(unique_node_id, self._known(unique_node_id)[0], label, unique_node_id)
 
-    def procedure_with_token(
-        self, unique_node_id: bytes, procedure: int, psn: int, parameters: bytes, counter: int
-    ) -> bytes:
-        """The write of BT07 with the head-end's token, see ``osgp.app.token``."""
-        kcrit = self._own(unique_node_id, self.profile.labels.kcrit)
-        return tokens.procedure_with_token(kcrit, unique_node_id, procedure, psn, parameters, counter, self.profile)
+    def procedure_token(self, unique_node_id: bytes, procedure: int, parameters: bytes, now: float) -> bytes:
+        """The head-end's token (12 bytes, 3.8) for a procedure by its number in BT07, with these parameters. ``now``: UTC seconds.
 
-    def write_with_token(self, unique_node_id: bytes, plaintext: bytes, counter: int) -> bytes:
-        """A critical table write with its token, see ``osgp.app.token``."""
+        It goes behind the parameters. Raises ConfigError for what needs none, NoKey, StoreError.
+        """
+        data = procedure.to_bytes(2, "little") + b"\0" + parameters + bytes(tokens.TOKEN_SIZE)
+        message = bytes([FULL_WRITE]) + BT07.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+        what = f"{procedure_name(procedure)} with parameters {parameters.hex() or 'of no length'}"
+        return self._token(unique_node_id, message, what, now)
+
+    def write_token(self, unique_node_id: bytes, table: int, offset: int, data: bytes, now: float) -> bytes:
+        """The token of a table write: of a full one at ``offset`` 0. As ``procedure_token``."""
+        request = PartialWrite(table, offset, data) if offset else FullWrite(table, data)
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        what = f"write of {table_name(table)} at {offset}, {len(data)} bytes of SHA-256 {digest}"
+        return self._token(unique_node_id, encode_request(request, checksum=False), what, now)
+
+    def _token(self, unique_node_id: bytes, message: bytes, what: str, now: float) -> bytes:
+        found = critical(message)
+        if found is None:
+            raise ConfigError(f"this needs no token: {what}", hint="order it without one")
         kcrit = self._own(unique_node_id, self.profile.labels.kcrit)
-        return tokens.write_with_token(kcrit, unique_node_id, plaintext, counter, self.profile)
+        counter = self.token_counter(unique_node_id, now)
+        self.note(f"token {counter} for {unique_node_id.hex()}: {what}", now)
+        return tokens.token(kcrit, unique_node_id, found.covered, counter, self.profile)
+
+    def switch_order(self, unique_node_id: bytes, image: bytes, activation: datetime | None, now: float) -> bytes:
+        """The parameters of EP10 with image MAC and token: the device switches to this image (UTC; None: at once). As above."""
+        at = LTime() if activation is None else LTime.of(activation.astimezone(UTC))
+        order = SwitchBank(length=len(image), mac=self.image_mac(unique_node_id, image), activation=at).encode()
+        return order + self.procedure_token(unique_node_id, EP10, order, now)
 
     def image_mac(self, unique_node_id: bytes, image: bytes) -> bytes:
         """CMAC(KFW, image), 16 bytes: the device takes no firmware image without it."""
@@ -183,9 +242,12 @@ class VaultKeys(KeyService):
     def __init__(self, vault: Vault, path: Path, profile: OsgpProfile | None = None) -> None:
         super().__init__(profile)
         self.vault = vault
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
         notes = vault.notes
         self._fresh = "audit" not in notes
         noted = notes.setdefault("audit", {"key": secrets.token_hex(32), "count": 0, "mac": Head().mac})
+        self._audit_key = noted["key"]
         secret = bytes.fromhex(noted["key"])
         self.trail = AuditTrail(
             path.with_name(path.name + ".audit"),
@@ -195,6 +257,58 @@ class VaultKeys(KeyService):
 
     def __repr__(self) -> str:
         return f"VaultKeys({self.vault!r})"
+
+    def close(self) -> None:
+        """See ``KeyService``: nothing is open."""
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Change keys beside other processes: what they have saved is taken over, and they wait. Raises StoreError, BadDigest."""
+        with self.trail.held():
+            self._take_over()
+            yield
+
+    def _take_over(self) -> bool:
+        if not self.vault.reload():
+            return False
+        noted = self.vault.notes.get("audit")
+        if noted is None or noted["key"] != self._audit_key:
+            raise BadDigest(
+                "the vault has another audit trail now", hint="start again; osgp keys audit shows the trail"
+            )
+        self.trail.head = Head(noted["count"], noted["mac"])
+        return True
+
+    def note(self, what: str, now: float) -> None:
+        """See ``KeyService``."""
+        with self.held():
+            self.record(what, now)
+            self.vault.save()
+
+    def refresh(self, now: float) -> bool:
+        """See ``KeyService``. Costs nothing while the file is the same."""
+        mark = self._mark()
+        if mark == self._seen:
+            return False
+        changed = self._take_over()
+        self._seen = mark
+        return changed
+
+    def _mark(self) -> tuple[int, int, int]:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise StoreError(f"the vault {self._path} is gone: {error.strerror}", hint="bring it back") from None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def token_counter(self, unique_node_id: bytes, now: float) -> int:
+        """See ``KeyService``."""
+        with self.held():
+            last = self._part("tokens")
+            counter = max(int(now), int(last.get(unique_node_id.hex(), 0)) + 1)
+            last[unique_node_id.hex()] = counter
+            self.vault.save()
+        return counter
 
     def record(self, what: str, now: float) -> None:
         """See ``KeyService``. The end is noted with the next ``save`` of the vault."""
