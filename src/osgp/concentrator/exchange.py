@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
@@ -306,6 +306,11 @@ class Exchanges:
     def in_flight(self) -> int:
         """Exchanges that the stack has."""
         return len(self._open)
+
+    @property
+    def open(self) -> Iterable[Exchange]:
+        """Those exchanges, the oldest first."""
+        return self._open.values()
 
     def waiting(self) -> dict[str, int]:
         """How many wait, by class."""
