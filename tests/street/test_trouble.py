@@ -53,18 +53,18 @@ def test_a_dead_repeater_is_the_one_that_most_ways_lead_through_and_others_take_
 def test_a_cut_branch_is_open_until_it_is_restored() -> None:
     branch = small_plan().grid.branches[-1].name
     run = StreetRun(small_plan(8, hours=1.0, faults=(Fault("cut", 0.5, 15.0, branch),)))
-    run._run_to(0.6 * 3600)
+    run.run_to(0.6 * 3600)
     assert run.grid.open_branches == [branch]
-    run._run_to(0.8 * 3600)
+    run.run_to(0.8 * 3600)
     assert run.grid.open_branches == []
 
 
 def test_noise_is_taken_from_every_level_and_given_back() -> None:
     run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("noise", 0.1, 6.0, db=20.0), Fault("noise", 0.4, 6.0, "2"))))
-    run._run_to(60.0)
+    run.run_to(60.0)
     quiet = run.levels(60.0)
     for moment, receivers in ((0.15, (0, 1, 2, 3, 4)), (0.3, ()), (0.45, (2,)), (0.6, ())):
-        run._run_to(moment * 3600)
+        run.run_to(moment * 3600)
         levels = run.medium.levels
         for a in range(5):
             for b in range(5):
@@ -77,12 +77,12 @@ def test_noise_is_taken_from_every_level_and_given_back() -> None:
 
 def test_nobody_answers_without_supply() -> None:
     run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("outage", 0.5, 15.0),)))
-    run._run_to(0.5 * 3600 + 1)
+    run.run_to(0.5 * 3600 + 1)
     sent = sum(port.sent for port in run.wire.ports)
-    run._run_to(0.74 * 3600)
+    run.run_to(0.74 * 3600)
     assert not run.concentrator_runs
     assert sum(port.sent for port in run.wire.ports) == sent
-    run._run_to(0.8 * 3600)
+    run.run_to(0.8 * 3600)
     assert run.concentrator_runs
     assert run.lives == 2
 

@@ -511,7 +511,7 @@ class Concentrator:
             },
             "exchanges": {"in_flight": self.exchanges.in_flight, "waiting": self.exchanges.waiting()},
             "visits": [{"device": device, "duty": duty.value} for device, duty in self._visits],
-            "devices": [self._device_status(number) for number in sorted(self._rows)],
+            "devices": [self.device_status(number) for number in sorted(self._rows)],
             "jobs": self.jobs.status(),
             "notices": [each.to_json() for each in self.journal.notices(after=notices_after)],
             "alerts_refused": self.alerts_refused,
@@ -519,7 +519,8 @@ class Concentrator:
             **{name: tell() for name, tell in self.more_status.items()},
         }
 
-    def _device_status(self, number: int) -> dict[str, Any]:
+    def device_status(self, number: int) -> dict[str, Any]:
+        """What ``status`` says of one device, by its number in the journal."""
         row, visitor, peer = self._rows[number], self._visitors.get(number), self.peers.get(number)
         usage = self.account.by_device.get(number)
         route = self.exchanges.routes.route(number, 0, self.now) if peer is not None else None

@@ -523,6 +523,49 @@ class Journal:
             (device, name, name),
         )
 
+    def latest(self, device: int) -> list[tuple[str, int, Any, str, float]]:
+        """(name, meter time, value, unit, our time) of the newest reading of each name."""
+        return self._rows(
+            "SELECT name, max(time), value, unit, wall FROM reading WHERE device_id = ? GROUP BY name ORDER BY name",
+            (device,),
+        )
+
+    def profiles(self, device: int, *, since: int = 0) -> list[dict[str, Any]]:
+        """Load profiles as plain data, one for each set of channels: ``intervals`` are [end, common, statuses, raw values] after
+        UTC second ``since``, oldest first."""
+        sets = self._rows(
+            "SELECT id, data_set, interval_s, channels FROM profile_channels WHERE device_id = ? ORDER BY id", (device,)
+        )
+        found = []
+        for number, data_set, interval_s, channels in sets:
+            rows = self._rows(
+                "SELECT time, content FROM profile_interval WHERE device_id = ? AND data_set = ? AND channels_id = ?"
+                " AND time > ? ORDER BY time",
+                (device, data_set, number, since),
+            )
+            intervals = [[time, *json.loads(content)] for time, content in rows]
+            found.append(
+                {
+                    "data_set": data_set,
+                    "interval_s": interval_s,
+                    "channels": json.loads(channels),
+                    "intervals": intervals,
+                }
+            )
+        return found
+
+    def newest_interval(self, device: int) -> int | None:
+        """When the newest interval of any load profile ended, by the meter's clock."""
+        rows = self._rows("SELECT max(time) FROM profile_interval WHERE device_id = ?", (device,))
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    def forget(self, before: float) -> None:
+        """Let go of readings, intervals, entries and raw bytes of before a moment, UTC seconds. Marks stay: nothing is read again."""
+        with self.batch():
+            for table in ("raw", "reading", "event", "notice"):
+                self._execute(f"DELETE FROM {table} WHERE wall < ?", (before,))
+            self._execute("DELETE FROM profile_interval WHERE time < ?", (before,))
+
     def events_of(self, device: int, log: str, last: int | None = None) -> list[tuple[int, int | None, str, bytes]]:
         """(sequence, time, text, raw) of log entries, newest first."""
         return self._rows(

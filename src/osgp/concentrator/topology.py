@@ -542,7 +542,7 @@ class Topology:
         return {
             "mode": "static" if self.is_static else "dynamic",
             "concentrator": str(self.place),
-            "nodes": [self._node_status(node, now) for node in self.nodes.values()],
+            "nodes": [self.node_status(node, now) for node in self.nodes.values()],
             "links": [
                 {
                     "a": a.hex() or "concentrator",
@@ -558,7 +558,8 @@ class Topology:
             "blocked": sorted(map(str, self.blocked)),
         }
 
-    def _node_status(self, node: Node, now: float) -> dict[str, Any]:
+    def node_status(self, node: Node, now: float) -> dict[str, Any]:
+        """What ``status`` says of one node."""
         way, backup = self.ways.path(node.unique_node_id, 0, now), self.ways.backup(node.unique_node_id, now)
         cost = self.graph.cost_of(way) if way and not self.is_static else UNUSABLE
         phase = node.phase.found

@@ -172,6 +172,11 @@ class Observed:
         self._before.update({name: usage.airtime_s for name, usage in concentrator.account.by_class.items()})
         self._before_exchanges += concentrator.account.total.exchanges
 
+    def forget(self, most: int) -> None:
+        """Keep the newest ``most`` of each list: for streets that run without an end and without a report."""
+        for kept in (self.samples, self.arrived, self.delays, self.maps, *(row.seconds for row in self.legs.values())):
+            del kept[:-most]  # type: ignore[attr-defined]  # lists of different things
+
     def end(self, now: float) -> None:
         """The planned hours are over."""
         if not self._ended:

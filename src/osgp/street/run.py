@@ -18,6 +18,7 @@ from osgp.app.aes import psk_of
 from osgp.app.broadcast import BroadcastSender
 from osgp.app.memory import Prefixed
 from osgp.app.profile import OsgpProfile
+from osgp.concentrator.accounts import LineCosts
 from osgp.concentrator.commission import Grant, KeyTable
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.journal import Journal
@@ -44,6 +45,7 @@ from osgp.sim.reading import reading
 from osgp.sim.street_routes import routes
 from osgp.sim.wire import Port, Wire
 from osgp.sim.wire_live import run_live
+from osgp.street.airtime import Airtime
 from osgp.street.observed import Observed
 from osgp.street.own import Own, look_at
 from osgp.street.plan import StreetPlan
@@ -141,6 +143,9 @@ class StreetRun:
         self.own: dict[str, Own] = {}
         """What each device held at the end of the planned hours."""
         self.observed = Observed(self)
+        self.listener: Callable[[Sequence[Any], float], None] = lambda events, now: None
+        """Is given what the concentrator tells, after it was written down."""
+        self.airtime = Airtime(self)
         self.journal = Journal(self.place, wall=self.start)
         self.concentrator: Concentrator
         self.topology: Topology
@@ -204,6 +209,7 @@ class StreetRun:
             routes=self.topology,
             chains=self.topology.chains,
             broadcaster=sender,
+            costs=LineCosts(domain_bytes=len(DOMAIN)),
         )
         self.care = NetworkCare(
             self.concentrator,
@@ -246,8 +252,8 @@ class StreetRun:
 
         self.journal.saved = saved
 
-    def _run_to(self, until_s: float, speed: Speed = "max") -> None:
-        """Let time pass, kills in between included."""
+    def run_to(self, until_s: float, speed: Speed = "max") -> None:
+        """Let time pass up to a second of the wire, kills in between included."""
         while self.wire.now < until_s:
             try:
                 if speed == "max":
@@ -272,6 +278,7 @@ class StreetRun:
 
     def _told(self, port: Port, events: Sequence[Any], now: float) -> None:
         self.observed.events(events, now)
+        self.listener(events, now)
 
     # ---- as time goes by --------------------------------------------------------------------------------------------
     def wall(self, now: float) -> float:
@@ -311,7 +318,7 @@ class StreetRun:
                 self.wire.at(now + _SLICE_S, tell, None)
 
             self.wire.at(self.wire.now, tell, None)
-        self._run_to(end, speed)
+        self.run_to(end, speed)
         self.settle()
 
     def settle(self) -> None:
@@ -330,7 +337,7 @@ class StreetRun:
                 break
             if self.concentrator_runs:
                 self._hurry(self._truth)
-            self._run_to(self.wire.now + _SETTLE_S)
+            self.run_to(self.wire.now + _SETTLE_S)
         self.settled_s = self.wire.now - now
 
     def _hurry(self, truth: Truth) -> None:
