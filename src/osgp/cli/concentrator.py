@@ -276,6 +276,102 @@ def read(
     )
 
 
+TokenFile = Annotated[
+    Path | None, Parameter(name="--token", help="order with the head-end's tokens: the file of osgp keys token")
+]
+
+
+def _order_file(place: Path, kind: str, given: object) -> dict[str, Any]:
+    """What ``osgp keys token`` made. Raises ConfigError, StoreError."""
+    if given:
+        raise ConfigError("--token FILE says what is ordered; nothing else does", hint="leave the other words out")
+    try:
+        found = jsonlib.loads(place.read_text("utf-8"))
+    except OSError as error:
+        raise StoreError(f"{place} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{place} is no JSON: {error}") from error
+    if not isinstance(found, dict) or found.pop("kind", None) != kind:
+        raise ConfigError(f"{place} is no order of a {kind}", hint=f"osgp keys token {kind} makes one")
+    return found
+
+
+def _order_of(given: dict[str, Any], kind: str, devices: tuple[int, ...], socket: Path, label: str) -> Any:
+    """Order it of the devices that are named, else of those that the head-end's order is for, else of all."""
+    names = given.get("orders") or given.get("tokens") or {}
+    wanted = list(devices) or sorted(names) or None
+    return _ask(socket, "submit", kind=kind, devices=wanted, parameters=given, label=label)
+
+
+@jobs_app.command
+def procedure(
+    name: str = "",
+    /,
+    *parameters: str,
+    token: TokenFile = None,
+    devices: Devices = (),
+    label: str = "",
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Order a procedure; a critical one with --token.
+
+    Parameters
+    ----------
+    name
+        for example EP16 or BP04; not with --token
+    parameters
+        FIELD=VALUE for each parameter, or one hexadecimal text
+    label
+        for people
+    """
+    if token is not None:
+        given = _order_file(token, "procedure", name or parameters)
+    elif name:
+        from osgp.cli.device import parameters_of
+
+        found = parameters_of(name, parameters)
+        given = {"procedure": name, "parameters": found if isinstance(found, dict) else (found or b"").hex()}
+    else:
+        raise ConfigError("which procedure?", hint="osgp concentrator job procedure EP16 …, or --token FILE")
+    _ordered(_order_of(given, "procedure", devices, socket, label), json)
+
+
+@jobs_app.command
+def write(
+    table: str = "",
+    data: str = "",
+    /,
+    *,
+    offset: int = 0,
+    token: TokenFile = None,
+    devices: Devices = (),
+    label: str = "",
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Order a write of a table; a critical one with --token.
+
+    Parameters
+    ----------
+    table
+        for example ET05; not with --token
+    data
+        hexadecimal
+    offset
+        where in the table; 0: a full write
+    label
+        for people
+    """
+    if token is not None:
+        given = _order_file(token, "write", table or data or offset)
+    elif table and data:
+        given = {"table": table, "data": data, "offset": offset}
+    else:
+        raise ConfigError("what is to be written?", hint="osgp concentrator job write TABLE DATA, or --token FILE")
+    _ordered(_order_of(given, "write", devices, socket, label), json)
+
+
 @jobs_app.command
 def submit(
     kind: str,
@@ -325,7 +421,8 @@ def firmware(
     /,
     *,
     orders: Annotated[
-        Path | None, Parameter(help="JSON: device number to EP10 parameters with token, hexadecimal (the head-end's)")
+        Path | None,
+        Parameter(help="what osgp keys token switch made: EP10 parameters with token by device, hexadecimal"),
     ] = None,
     devices: Devices = (),
     label: str = "",

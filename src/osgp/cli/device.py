@@ -243,21 +243,7 @@ def run(
     parameters
         FIELD=VALUE for each parameter, or one hexadecimal text
     """
-    raw: bytes | dict[str, Any] | None = None
-    if len(parameters) == 1 and "=" not in parameters[0]:
-        from osgp.cli.tables import read_hex
-
-        raw = read_hex(parameters[0])
-    elif parameters:
-        raw = {}
-        for entry in parameters:
-            name, mark, text = entry.partition("=")
-            if not mark:
-                raise ConfigError(f"{entry!r} is not FIELD=VALUE", hint=f"osgp tables {procedure} lists the fields")
-            try:
-                raw[name] = jsonlib.loads(text)
-            except ValueError:
-                raw[name] = text
+    raw = parameters_of(procedure, parameters)
 
     async def work(device: Device) -> dict[str, Any]:
         return await device.run(procedure, raw)
@@ -269,6 +255,24 @@ def run(
         console.print(f"{answer['procedure']}: {answer['text']} (result {answer['result']})", markup=False)
         if "data" in answer or "raw" in answer:
             print_json(answer.get("data", answer.get("raw")))
+
+
+def parameters_of(procedure: str, words: tuple[str, ...]) -> bytes | dict[str, Any] | None:
+    """Parameters of a procedure as typed: FIELD=VALUE for each, or one hexadecimal text; None without any. Raises ConfigError."""
+    if len(words) == 1 and "=" not in words[0]:
+        from osgp.cli.tables import read_hex
+
+        return read_hex(words[0])
+    raw: dict[str, Any] = {}
+    for entry in words:
+        name, mark, text = entry.partition("=")
+        if not mark:
+            raise ConfigError(f"{entry!r} is not FIELD=VALUE", hint=f"osgp tables {procedure} lists the fields")
+        try:
+            raw[name] = jsonlib.loads(text)
+        except ValueError:
+            raw[name] = text
+    return raw or None
 
 
 def moment(text: str | None) -> dt.datetime | None:

@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from osgp.cli.keys_places import Hsm, Json, Lab, Place, Token, node_id, now, opened, place_of, vault_keys
+from osgp.cli.keys_token import app as token_app
 from osgp.cli.output import console, print_json, print_table
 from osgp.crypto.keys import Key, default_key, use_of_kind
 from osgp.ports.vault import Vault, read_passphrase, resolve_key
@@ -20,6 +21,7 @@ from osgp.ports.vault_service import VaultKeys, due, refuse_known_key
 from osgp.wire.errors import ConfigError, StoreError
 
 app = App(name="keys", help="The encrypted vault for keys (Argon2id, AES-256-GCM). Keys are never shown.")
+app.command(token_app)
 
 EXPORT_VARIABLE = "OSGP_EXPORT_PASSPHRASE"
 """Environment variable with the passphrase of an exported list; without it the question comes up."""

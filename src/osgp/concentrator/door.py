@@ -8,8 +8,8 @@ reads the same fields in another way from a far device than from a near one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
 
 from osgp.app.profile import Limits
 from osgp.concentrator.accounts import LineCosts
@@ -28,9 +28,11 @@ from osgp.tables.services import (
     response_error,
 )
 from osgp.tables.table import extended, procedure_name, table_name
-from osgp.wire.errors import NoAnswer, ResponseError
+from osgp.wire.errors import ConfigError, NoAnswer, ResponseError
 
 __all__ = ["Order", "PowerLineAccess", "power_line_costs"]
+
+T = TypeVar("T")
 
 LIMITS = Limits()
 BT07, BT08 = 7, 8
@@ -130,10 +132,11 @@ class PowerLineAccess:
         return self._costs
 
     # ---- services ---------------------------------------------------------------------------------------------------
-    async def ask(self, request: Request, doing: str, *, answer_bytes: int | None = None) -> bytes:
-        """One table service; the data of a read. Raises ResponseError for a refusal, and what exchanges end with."""
+    async def ask(self, request: Request, doing: str, *, answer_bytes: int | None = None, behind: bytes = b"") -> bytes:
+        """One table service, with what follows ``behind`` it; the data of a read. Raises ResponseError for a refusal, and what
+        exchanges end with."""
         reads = isinstance(request, FullRead | PartialRead)
-        message = encode_request(request, checksum=False)
+        message = encode_request(request, checksum=False) + behind
         if answer_bytes is None:
             answer_bytes = self.limits.max_read
         trial = 0
@@ -182,16 +185,28 @@ class PowerLineAccess:
         for place, piece in write_pieces(table, offset, data, self.limits.max_write):
             await self._write(PartialWrite(table, place, piece), place)
 
-    async def _write(self, request: FullWrite | PartialWrite, offset: int) -> None:
+    async def write_with_token(self, table: int, offset: int, data: bytes, token: bytes) -> None:
+        """A critical write (``spec/osgp-application.md`` 3.8) with the head-end's token, which covers it as one message.
+
+        Raises ConfigError for more than fits one message.
+        """
+        most = self.limits.max_write - len(token)
+        if len(data) > most:
+            raise ConfigError(
+                f"a write with a token has at most {most} bytes, not {len(data)}", hint="write it in parts"
+            )
+        await self._write(PartialWrite(table, offset, data) if offset else FullWrite(table, data), offset, token)
+
+    async def _write(self, request: FullWrite | PartialWrite, offset: int, token: bytes = b"") -> None:
         table, data = request.table, request.data
         doing = f"write {table_name(table)}"
         try:
-            await self.ask(request, doing)
+            await self.ask(request, doing, behind=token)
         except OutcomeUnknown:
             if table in _ORDERS:
                 raise
             if await self.read_part(table, offset, len(data)) != data:
-                await self.ask(request, doing)
+                await self.ask(request, doing, behind=token)
 
     # ---- procedures -------------------------------------------------------------------------------------------------
     async def run(self, procedure: int, parameters: bytes = b"") -> ProcedureResult:
@@ -200,31 +215,33 @@ class PowerLineAccess:
         Nothing is ordered twice: if the answer to the order is lost, BT08 is asked. Raises OutcomeUnknown if no response of ours
         appears there.
         """
+        return await self._alone(self._run(procedure, parameters))
+
+    async def order(self, procedure: int, parameters: bytes = b"") -> None:
+        """As ``run``, but content with the device's word that it has the order: BT08 is asked only if that word was lost. For orders
+        whose result nobody needs, because they are given again if they came to nothing."""
+        await self._alone(self._order(procedure, parameters))
+
+    async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
+        """One procedure at a time: the device has one response table."""
         peer = self.peer
         while peer.ordering is not None:
             await peer.ordering
         turn: Wait[None] = Wait()
         peer.ordering = turn
         try:
-            return await self._run(procedure, parameters)
+            return await work
         finally:
             peer.ordering = None
             turn.succeed(None)
 
+    async def _order(self, procedure: int, parameters: bytes) -> None:
+        order, doubt = await self._ordered(procedure, parameters)
+        if doubt is not None and await self.response_to(order) is None:
+            raise doubt
+
     async def _run(self, procedure: int, parameters: bytes) -> ProcedureResult:
-        order = await self.next_order(procedure, parameters)
-        doubt: NoAnswer | None = None
-        try:
-            await self._initiate(order)
-        except OutcomeUnknown as error:
-            doubt = error
-        except ResponseError as error:
-            if error.code != ResponseCode.ONP:
-                raise
-            # 04 may mean that somebody else has just used this sequence number; it was not carried out.
-            self.peer.psn = None
-            order = await self.next_order(procedure, parameters)
-            await self._initiate(order)
+        order, doubt = await self._ordered(procedure, parameters)
         found = await self.response_to(order)
         if found is None:
             raise doubt or OutcomeUnknown(
@@ -232,6 +249,22 @@ class PowerLineAccess:
                 hint="the device may answer later, or somebody else's procedure came between",
             )
         return found
+
+    async def _ordered(self, procedure: int, parameters: bytes) -> tuple[Order, NoAnswer | None]:
+        """The order as it was sent, and why it is not certain that it arrived."""
+        order = await self.next_order(procedure, parameters)
+        try:
+            await self._initiate(order)
+        except OutcomeUnknown as error:
+            return order, error
+        except ResponseError as error:
+            if error.code != ResponseCode.ONP:
+                raise
+            # 04 may mean that somebody else has just used this sequence number; it was not carried out.
+            self.peer.psn = None
+            order = await self.next_order(procedure, parameters)
+            await self._initiate(order)
+        return order, None
 
     async def next_order(self, procedure: int, parameters: bytes) -> Order:
         """An order under the next sequence number. The first one differs from what stands in BT08: so it proves something."""

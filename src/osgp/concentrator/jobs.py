@@ -484,7 +484,8 @@ def _take_quota(run: JobRun, number: int, kind: str) -> None:
 
 
 async def _write(run: JobRun, number: int) -> dict[str, Any]:
-    """``path`` and ``value``, or ``table`` (name or number), ``offset`` and ``data`` (hexadecimal; a token follows in ``token``)."""
+    """``path`` and ``value``, or ``table`` (name or number), ``offset`` and ``data`` (hexadecimal). ``tokens``: the head-end's, by
+    unique_node_id, hexadecimal; a device without one is asked for nothing."""
     given = run.parameters
     _take_quota(run, number, "")
     if "path" in given:
@@ -493,11 +494,25 @@ async def _write(run: JobRun, number: int) -> dict[str, Any]:
     access, data = run.access(number), _hex(given.get("data"), "data")
     which = given.get("table")
     table = which if isinstance(which, int) else number_of(str(which))
-    if given.get("offset"):
+    if "tokens" in given:
+        token = _hex(_own(run, number, given["tokens"], "token"), "token")
+        await access.write_with_token(table, int(given.get("offset") or 0), data, token)
+    elif given.get("offset"):
         await access.write_part(table, int(given["offset"]), data)
     else:
         await access.write(table, data)
     return {"table": table, "bytes": len(data)}
+
+
+def _own(run: JobRun, number: int, given: Any, what: str) -> Any:
+    """What the head-end made for this device, by its unique_node_id. Raises ConfigError if it made nothing."""
+    name = run.place.visitor(number).row.unique_node_id.hex()
+    found = given.get(name) if isinstance(given, Mapping) else None
+    if found is None:
+        raise ConfigError(
+            f"there is no {what} for {name}", hint="osgp keys token makes one for each device that is named"
+        )
+    return found
 
 
 def _hex(value: Any, name: str) -> bytes:
@@ -508,9 +523,12 @@ def _hex(value: Any, name: str) -> bytes:
 
 
 async def _procedure(run: JobRun, number: int) -> dict[str, Any]:
-    """``procedure`` (name or number) and ``parameters``: fields, or hexadecimal with whatever token the head-end has put behind."""
+    """``procedure`` (name or number) and ``parameters``: fields, or hexadecimal with whatever token the head-end has put behind;
+    or ``orders``: these, with tokens, by unique_node_id."""
     given = run.parameters
     which, parameters = given.get("procedure"), given.get("parameters", "")
+    if "orders" in given:
+        parameters = _own(run, number, given["orders"], "order")
     wanted = which if isinstance(which, int) else number_of(str(which))
     if isinstance(parameters, str):
         raw = _hex(parameters, "parameters")

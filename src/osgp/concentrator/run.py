@@ -44,6 +44,8 @@ from osgp.wire.errors import ConfigError
 __all__ = ["Line", "Running", "run"]
 
 _SETTLE_S = 0.2
+_NAME_DIGITS = 12
+_DEVICES_HINT = "osgp concentrator devices lists them"
 _HARD = Heard(0.0, 30.0)
 """How everything is heard on a line that tells no strength: well."""
 _EVENTS = (AlarmRaised, DeviceSilent, StepStored, VisitEnded)
@@ -308,9 +310,11 @@ class Running:
     def _firmware(self, asked: Mapping[str, Any], now: float) -> Any:
         try:
             image = base64.b64decode(asked.get("image", ""), validate=True)
-            orders = {int(device): bytes.fromhex(order) for device, order in asked.get("orders", {}).items()}
+            orders = {
+                self._number_of(device): bytes.fromhex(order) for device, order in asked.get("orders", {}).items()
+            }
         except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-            raise ConfigError("image is base64, orders are hexadecimal by device number") from error
+            raise ConfigError("image is base64, orders are hexadecimal by device number or unique_node_id") from error
         number = self.firmware.add(
             image,
             self._wanted(asked),
@@ -322,13 +326,23 @@ class Running:
         return {"number": number}
 
     def _wanted(self, asked: Mapping[str, Any]) -> list[int]:
-        """Devices by number, all in care without any."""
+        """Devices by number or unique_node_id, all in care without any."""
         given = asked.get("devices")
         if given is None:
             return sorted(self.concentrator.peers)
-        if not isinstance(given, list) or not all(type(each) is int for each in given):
-            raise ConfigError("devices are a list of numbers", hint="osgp concentrator devices lists them")
-        return given
+        if not isinstance(given, list) or not all(type(each) in (int, str) for each in given):
+            raise ConfigError("devices are a list of numbers or unique_node_ids", hint=_DEVICES_HINT)
+        return [self._number_of(each) for each in given]
+
+    def _number_of(self, given: int | str) -> int:
+        """The number of a device, which may be given by its unique_node_id (12 hex digits)."""
+        if isinstance(given, int) or (len(given) < _NAME_DIGITS and given.isdigit()):
+            return int(given)
+        rows = self.concentrator.status()["devices"]
+        found = next((row["number"] for row in rows if row["unique_node_id"] == given.lower()), None)
+        if found is None:
+            raise ConfigError(f"there is no device {given!r:.40} here", hint=_DEVICES_HINT)
+        return int(found)
 
     def _pause(self, asked: Mapping[str, Any], now: float) -> Any:
         if asked.get("job") is None:

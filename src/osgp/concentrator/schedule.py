@@ -238,7 +238,7 @@ def command_class(procedure: int, parameters: bytes) -> str:
     if procedure & 0x0FFF != EP02.number:
         return ""
     try:
-        asked = EP02.Parameters.decode(parameters)
+        asked = EP02.Parameters.decode(parameters[:2].ljust(2, b"\0"))  # a token may follow
     except DecodeError:
         return ""
     return CONTACTOR_OPEN if asked.target == 0 and asked.action == 0 else ""

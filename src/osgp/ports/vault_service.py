@@ -25,8 +25,8 @@ from typing import Any
 
 from osgp.app import token as tokens
 from osgp.app.aes import check_unique_node_id, cmac, wrap_key
-from osgp.app.critical import BT07, EP10, FULL_WRITE, critical
-from osgp.app.messages import SwitchBank
+from osgp.app.critical import BT07, EP10, EP20, FULL_WRITE, critical
+from osgp.app.messages import KeyUpdate, KeyUpdateKind, SwitchBank
 from osgp.app.profile import OsgpProfile
 from osgp.crypto.keys import Key, default_key
 from osgp.ports.vault import Vault
@@ -193,6 +193,15 @@ class KeyService(ABC):
         counter = self.token_counter(unique_node_id, now)
         self.note(f"token {counter} for {unique_node_id.hex()}: {what}", now)
         return tokens.token(kcrit, unique_node_id, found.covered, counter, self.profile)
+
+    def umk_order(self, unique_node_id: bytes, now: float) -> bytes:
+        """The parameters of EP20 with token that bring a device its next UMK, wrapped. As ``procedure_token``.
+
+        NoKey without a next one.
+        """
+        epoch, wrapped = self.epoch(unique_node_id), self.wrapped_umk(unique_node_id)
+        order = KeyUpdate(kind=KeyUpdateKind.UMK, slot=0, generation=epoch, wrap=1, key=wrapped).encode()
+        return order + self.procedure_token(unique_node_id, EP20, order, now)
 
     def switch_order(self, unique_node_id: bytes, image: bytes, activation: datetime | None, now: float) -> bytes:
         """The parameters of EP10 with image MAC and token: the device switches to this image (UTC; None: at once). As above."""
