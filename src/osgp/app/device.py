@@ -10,7 +10,6 @@ for critical orders, and the list of what a broadcast may order.
 from __future__ import annotations
 
 import datetime as dt
-import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -26,7 +25,17 @@ from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import Alert, KeyUpdate, KeyUpdateKind, SequenceErrorContents
 from osgp.app.profile import OsgpProfile
 from osgp.app.state import BroadcastKeys, BroadcastNotes, KeySetRecord, UmkRecord, key_set_of, load_record
-from osgp.app.suite import FRAME_PIECES, Address, BroadcastCipher, KeySet, UnicastCipher, belongs, slot_of
+from osgp.app.suite import (
+    FRAME_PIECES,
+    NONCE,
+    REQUEST_AAD,
+    Address,
+    BroadcastCipher,
+    KeySet,
+    UnicastCipher,
+    belongs,
+    slot_of,
+)
 from osgp.app.token import check
 from osgp.app.verdict import Accepted, Answered, Denied, How, Refused, Verdict
 from osgp.crypto.keys import Key, default_key
@@ -39,8 +48,6 @@ _FRAME_MIN = 13
 _BROADCAST_MIN = 14
 _EPOCH_START = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NO_KEY = bytes(16)
-_WRITES = (FULL_WRITE, PART_WRITE)
-_NUMBER = struct.Struct(">I").unpack
 # Members of an enumeration and the making of a named tuple are slow enough to be seen beside one AES-CCM.
 _UNANSWERED, _BY_ID = How.UNANSWERED, How.REQUEST_BY_ID
 _tuple = tuple.__new__
@@ -328,20 +335,21 @@ class DeviceSecurity:
         if apdu == self._request_seen:
             return _REFUSED["in-progress"] if self._response is None else Answered(self._response, "repeat")
         uses = self._unicast_uses
-        uses.count += 1
-        if uses.count >= uses.stop:
+        count = uses.count = uses.count + 1
+        if count >= uses.stop:
             self._count_unicast()
         cipher = self._unicast[apdu[0] & 1]
         if cipher is None:
             return _REFUSED["unknown-slot"]
-        ciphertext, counter, tag = FRAME_PIECES[size](apdu)
+        ciphertext, seq, tag = FRAME_PIECES[size](apdu)
         try:  # as UnicastCipher.open_request
-            plaintext = cipher.decrypt(cipher.request_nonce + counter, ciphertext + tag, cipher.request_aad + counter)
+            plaintext = cipher.decrypt(
+                NONCE(cipher.request_nonce, seq), ciphertext + tag, REQUEST_AAD(cipher.request_aad, seq)
+            )
         except InvalidTag:
             self._failed(now)
             return _REFUSED["bad-tag"]
         self._failures = 0
-        (seq,) = _NUMBER(counter)
         committed = False
         last = self._last
         if cipher is self._committing:
@@ -360,8 +368,10 @@ class DeviceSecurity:
         else:
             last.take(seq)
         denied = None
-        self._request_seen, self._request_cipher, self._response = apdu, cipher, None
-        if plaintext and plaintext[0] in _WRITES:
+        self._request_seen = apdu
+        self._request_cipher = cipher
+        self._response = None
+        if plaintext and plaintext[0] >= FULL_WRITE:
             plaintext, denied = self.authorise(plaintext, now)
         return _tuple(Accepted, (plaintext, apdu, denied, committed))
 

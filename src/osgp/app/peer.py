@@ -26,6 +26,7 @@ from osgp.wire.errors import ConfigError, DecodeError, LocalProtocolError, NoKey
 __all__ = ["PeerSecurity", "Terms", "key_update_order"]
 
 EP20 = extended(20)
+FRAME_EXTRA = 13
 RESPONSE_MIN = 10
 ERROR_SIZE = 18
 ALERT_MIN = 13
@@ -52,9 +53,10 @@ class PeerSecurity:
         "_handshake",
         "_max_apdu",
         "_memory",
+        "_most",
         "_numbers",
         "_open_cipher",
-        "_open_reads",
+        "_open_service",
         "_pending",
         "_psk",
         "_sealing",
@@ -89,6 +91,7 @@ class PeerSecurity:
         self.concentrator_id = check_unique_node_id(concentrator_id)
         self.profile = profile or OsgpProfile()
         self._max_apdu = self.profile.limits.max_apdu
+        self._most = self._max_apdu - FRAME_EXTRA
         self._memory = memory
         self.renew(psk, epoch)
         self._handshake = PeerHandshake(self.unique_node_id, self.concentrator_id, randomness, self.profile)
@@ -111,6 +114,7 @@ class PeerSecurity:
         self.probe_first = self._set is not None
         """A read must be answered before anything else is sealed: an earlier write may still be on its way (3.3)."""
         self._open_cipher: UnicastCipher | None = None
+        self._open_service = 0
         self.asked_at = float("-inf")
         """When the last request was sealed."""
         self.heard_at: float | None = None
@@ -307,13 +311,12 @@ class PeerSecurity:
         cipher = self._sealing
         if cipher is None:
             raise NoKey("this device is not commissioned", hint="a handshake comes first")
-        if not plaintext or len(plaintext) + 13 > self._max_apdu:
+        if not 0 < len(plaintext) <= self._most:
             raise LocalProtocolError(
                 f"a message of {len(plaintext)} bytes does not fit an APDU of {self.profile.limits.max_apdu}",
                 hint=f"write at most {self.profile.limits.max_write} bytes at once, a token included",
             )
-        reads = plaintext[0] in READS
-        if self.probe_first and not reads:
+        if self.probe_first and plaintext[0] not in READS:
             raise LocalProtocolError(
                 "an earlier order may still be on its way: one read must be answered first",
                 hint="read anything, BT03 for instance, and look whether the order was carried out",
@@ -326,11 +329,13 @@ class PeerSecurity:
             number = counter.take()
         frame = cipher.seal_request(plaintext, number)
         uses = self._uses
-        uses.count += 1
-        if uses.count >= uses.stop:
+        count = uses.count = uses.count + 1
+        if count >= uses.stop:
             self._counted()
-        self.open_request, self._open_cipher, self.asked_at = frame, cipher, now
-        self._open_reads = reads
+        self.open_request = frame
+        self._open_cipher = cipher
+        self.asked_at = now
+        self._open_service = plaintext[0]
         self.by_id = self._pending is not None
         return frame
 
@@ -355,9 +360,9 @@ class PeerSecurity:
             return Refused("unexpected")
         if not apdu:
             return Refused("length")
-        if apdu[0] == cipher.error_code[0]:
-            return self._out_of_step(apdu, request, cipher, now)
         if apdu[0] != request[0]:
+            if apdu[0] == cipher.error_code[0]:
+                return self._out_of_step(apdu, request, cipher, now)
             return Refused("code")
         if not RESPONSE_MIN <= len(apdu) <= self._max_apdu:
             return Refused("length")
@@ -393,7 +398,7 @@ class PeerSecurity:
 
     def give_up(self) -> None:
         """The open request will not be answered. After a write or a procedure a read must be answered before anything else."""
-        if self.open_request is not None and not self._open_reads:
+        if self.open_request is not None and self._open_service not in READS:
             self.probe_first = True
         self.open_request = self._open_cipher = None
         self.by_id = False

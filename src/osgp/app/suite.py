@@ -18,24 +18,40 @@ from osgp.app.profile import OsgpProfile
 from osgp.crypto.keys import Key
 from osgp.wire.errors import ConfigError
 
-__all__ = ["FRAME_PIECES", "Address", "BroadcastCipher", "KeySet", "UnicastCipher", "belongs", "slot_of"]
+__all__ = [
+    "FRAME_PIECES",
+    "NONCE",
+    "REQUEST_AAD",
+    "Address",
+    "BroadcastCipher",
+    "KeySet",
+    "UnicastCipher",
+    "belongs",
+    "slot_of",
+]
 
 MAX_GENERATION = 0xFFFF
 _TAIL = 4 + TAG_SIZE
 _LONGEST = 256
 
 
-def _cut(head: int, *tail: int) -> list[Callable[[bytes], tuple[bytes, ...]]]:
-    """By length: cuts bytes into what follows ``head`` bytes and pieces of these sizes at the end. One call for all slices."""
-    least = head + sum(tail)
-    ends = "".join(f"{size}s" for size in tail)
-    return [struct.Struct(f"{head}x{max(0, size - least)}s{ends}").unpack for size in range(_LONGEST)]
-
-
-FRAME_PIECES = _cut(1, 4, TAG_SIZE)
-"""Ciphertext, counter and tag of a frame with a counter."""
-_SEALED = _cut(0, TAG_SIZE)
-"""Ciphertext and tag, as AES-CCM gives them."""
+# A call of a struct that was made once costs less than the slices, conversions and sums that it stands for.
+FRAME_PIECES: list[Callable[[bytes], tuple[bytes, int, bytes]]] = [
+    struct.Struct(f">x{max(0, size - 1 - _TAIL)}sI{TAG_SIZE}s").unpack for size in range(_LONGEST)
+]
+"""By length: ciphertext, counter and tag of a frame with a counter."""
+NONCE = struct.Struct(">9sI").pack
+"""The nonce: what is fixed for a key, the counter."""
+REQUEST_AAD = struct.Struct(">10sI").pack
+"""The additional data of a request: what is fixed for a key, the counter."""
+_SEALED: list[Callable[[bytes], tuple[bytes, bytes]]] = [
+    struct.Struct(f"{max(0, size - TAG_SIZE)}s{TAG_SIZE}s").unpack for size in range(_LONGEST)
+]
+"""By length: ciphertext and tag, as AES-CCM gives them."""
+_FRAME: list[Callable[[bytes, bytes, int, bytes], bytes]] = [
+    struct.Struct(f">c{max(0, size - TAG_SIZE)}sI{TAG_SIZE}s").pack for size in range(_LONGEST)
+]
+"""By the length of what AES-CCM gives: a frame of code, ciphertext, counter and tag."""
 DOMAIN_SIZES = (0, 1, 3, 6)
 
 
@@ -146,16 +162,16 @@ class UnicastCipher:
 
     def seal_request(self, plaintext: bytes, seq: int) -> bytes:
         """The secured request (3.3). The caller answers for using each number once."""
-        counter = seq.to_bytes(4, "big")
-        sealed = self._encrypt(self.request_nonce + counter, plaintext, self.request_aad + counter)
-        ciphertext, tag = _SEALED[len(sealed)](sealed)
-        return self.request_code + ciphertext + counter + tag
+        sealed = self._encrypt(NONCE(self.request_nonce, seq), plaintext, REQUEST_AAD(self.request_aad, seq))
+        size = len(sealed)
+        ciphertext, tag = _SEALED[size](sealed)
+        return _FRAME[size](self.request_code, ciphertext, seq, tag)
 
     def open_request(self, frame: bytes) -> bytes | None:
         """The plaintext of a secured request of at least 13 bytes, or None if its tag is bad."""
-        ciphertext, counter, tag = FRAME_PIECES[len(frame)](frame)
+        ciphertext, seq, tag = FRAME_PIECES[len(frame)](frame)
         try:
-            return self.decrypt(self.request_nonce + counter, ciphertext + tag, self.request_aad + counter)
+            return self.decrypt(NONCE(self.request_nonce, seq), ciphertext + tag, REQUEST_AAD(self.request_aad, seq))
         except InvalidTag:
             return None
 
