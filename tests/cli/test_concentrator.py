@@ -19,7 +19,7 @@ from osgp.concentrator.run_config import EXAMPLE
 from osgp.concentrator.status_socket import ask
 from osgp.node.firmware_banks import version_of
 from osgp.sim.device_kinds import KINDS
-from osgp.sim.pl_device import LAB_IMAGE_KEY_ID, lab_image_key
+from osgp.sim.pl_device import LAB_IMAGE_KEY_ID, lab_image_key, node_id_of
 from osgp.wire.errors import NoAnswer
 from tests.cli.test_contract import status
 
@@ -52,12 +52,12 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             running.wait()
 
 
-def is_up(path: Path) -> bool:
+def is_up(path: Path, count: int = 1) -> bool:
     try:
         nodes = ask(path, "status")["topology"]["nodes"]
     except NoAnswer:
         return False
-    return [node["state"] for node in nodes] == ["up"]
+    return [node["state"] for node in nodes] == ["up"] * count
 
 
 def told(door: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -140,3 +140,27 @@ def test_nobody_there_ends_with_silence(tmp_path: Path, capsys: pytest.CaptureFi
 def test_the_example_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert status("concentrator", "run", "--example") == 0
     assert capsys.readouterr().out == EXAMPLE
+
+
+def test_ways_that_were_written_down_are_used_and_shown_on_a_simulated_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    near, far = node_id_of(1, 0).hex(), node_id_of(1, 1).hex()
+    ways = f'[[topology.ways]]\ndevice = "{near}"\n[[topology.ways]]\ndevice = "{far}"\nvia = ["{near}"]\nbackup = []\n'
+    (tmp_path / "c.toml").write_text(EXAMPLE.replace('"3ph", "1ph", "load"', '"1ph", "load"') + ways)
+    path = tmp_path / "concentrator.sock"
+    running = subprocess.Popen([*OSGP, "concentrator", "run", str(tmp_path / "c.toml")], stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + LIMIT_S
+        while not is_up(path, 2):
+            assert running.poll() is None, "it ended"
+            assert time.monotonic() < end, "they never came up"
+            time.sleep(0.2)
+        assert status("concentrator", "devices", "--socket", str(path)) == 0
+        shown = capsys.readouterr().out
+        assert "written down" in shown
+        assert "direct" in shown
+        assert "probe" not in told(path, capsys, "status")["airtime"]["by_class"]
+    finally:
+        running.kill()
+        running.wait()

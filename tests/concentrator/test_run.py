@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from osgp.concentrator.status_socket import ask
+from osgp.sim.pl_device import node_id_of
 from osgp.wire.errors import ConfigError, NoAnswer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,9 +47,9 @@ def until(done: Callable[[], Any]) -> Any:
 
 
 class Site:
-    """Two devices in one process; a concentrator in another, begun by ``start``."""
+    """Two devices in one process; a concentrator in another, begun by ``start``. ``more``: of its configuration."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
         self.socket = folder / "c.sock"
         port = free_port()
@@ -77,6 +78,7 @@ laboratory = 1
 [concentrator]
 name = "loopback"
 collection = {{measurements = ["fwd_active_energy"], profiles = [], logs = []}}
+{more}
 """
         )
         self.running: subprocess.Popen[str] | None = None
@@ -178,3 +180,31 @@ def test_questions_that_cannot_be_answered_are_told_in_words(site: Site) -> None
         with pytest.raises(ConfigError):
             site.ask(do, **what)
     assert site.ask("jobs") == []
+
+
+def test_with_ways_that_were_written_down_nothing_is_looked_for(tmp_path: Path) -> None:
+    near, far = node_id_of(1, 0).hex(), node_id_of(1, 1).hex()
+    site = Site(
+        tmp_path,
+        f"""
+[[topology.ways]]
+device = "{near}"
+[[topology.ways]]
+device = "{far}"
+via = ["{near}"]
+backup = []
+""",
+    )
+    try:
+        site.start()
+        until(site.up)
+        found = site.ask("devices")
+        assert found["topology"]["mode"] == "static"
+        nodes = {node["unique_node_id"]: node for node in found["topology"]["nodes"]}
+        assert {name: node["way"] for name, node in nodes.items()} == {near: [near], far: [near, far]}
+        assert nodes[far]["backup"] == [far]
+        assert "probe" not in site.ask("status")["airtime"]["by_class"]
+        code, _ = site.end()
+        assert code == 0
+    finally:
+        site.close()

@@ -9,6 +9,7 @@ import pytest
 from osgp.app.aes import psk_of
 from osgp.app.profile import OsgpProfile
 from osgp.concentrator.commission import Grant, NotGranted
+from osgp.concentrator.routes import Step
 from osgp.concentrator.run_config import EXAMPLE, LaboratoryKeys, LonIpLine, SimulatedLine, load_run_config
 from osgp.sim.pl_device import lab_umk, node_id_of
 from osgp.wire.errors import ConfigError, Error
@@ -106,3 +107,60 @@ def test_a_key_of_another_length_is_refused(tmp_path: Path) -> None:
     text = LONIP + '\n[[keys.devices]]\nunique_node_id = "050102030405"\npsk = "file:meter.psk"'
     with pytest.raises(ConfigError):
         load_run_config(written(tmp_path, text))
+
+
+# ---- ways -----------------------------------------------------------------------------------------------------------
+A, B, C = "050000010000", "050000010001", "050000010002"
+WAYS = f"""
+[[topology.ways]]
+device = "{A}"
+
+[[topology.ways]]
+device = "{B}"
+via = ["{A}"]
+
+[[topology.ways]]
+device = "{C}"
+via = ["{A}", "{B}/alternate"]
+backup = []
+alternate = true
+"""
+
+
+def test_ways_are_written_down(tmp_path: Path) -> None:
+    found = load_run_config(written(tmp_path, LONIP + WAYS)).ways
+    assert found is not None
+    a, b, c = (bytes.fromhex(each) for each in (A, B, C))
+    assert found.ways == {
+        a: (Step(a),),
+        b: (Step(a), Step(b)),
+        c: (Step(a), Step(b, True), Step(c, True)),
+    }
+    assert found.backups == {c: (Step(c),)}
+    assert load_run_config(written(tmp_path, LONIP)).ways is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "said"),
+    [
+        (f'"{C}"', f'"{B}"', "device", "has a way already"),
+        (f'["{A}"]', '["050000010009"]', "via", "no way itself"),
+        (f'["{A}"]', f'["{B}"]', "via", "circle"),
+        (f'["{A}"]', f'["{C}"]', "via", "waits for a repeater"),
+        (f'["{A}"]', f'"{A}"', "via", "list of unique_node_ids"),
+        (f'["{A}"]', '["0500"]', "via", "no unique_node_id"),
+        ("/alternate", "/other", "via", "no carrier"),
+        ("backup = []", "backup = 5", "backup", "list"),
+        ("alternate = true", "alternate = 1", "alternate", "true or false"),
+        ("alternate = true", "speed = 1", "speed", "no topology.ways.speed"),
+        ("backup = []", "backup = [" + ", ".join(f'"0600000000{n:02}"' for n in range(8)) + "]", "backup", "too many"),
+    ],
+)
+def test_a_wrong_way_is_told_with_its_line(tmp_path: Path, old: str, new: str, key: str, said: str) -> None:
+    text = LONIP + WAYS.replace(old, new, 1)
+    with pytest.raises(ConfigError) as found:
+        load_run_config(written(tmp_path, text))
+    assert said in found.value.message
+    assert found.value.hint
+    line = int(found.value.message.split(":")[0].removeprefix("line "))
+    assert text.splitlines()[line - 1].startswith(f"{key} =")

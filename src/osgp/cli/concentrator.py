@@ -122,6 +122,7 @@ def devices(*, socket: Place = SOCKET, json: Json = False) -> None:
         print_json(found)
         return
     cared = {each["unique_node_id"]: each for each in found["devices"]}
+    places = {node["unique_node_id"]: node["address"] or "?" for node in found["topology"]["nodes"]}
     rows = []
     for node in found["topology"]["nodes"]:
         known = cared.get(node["unique_node_id"], {})
@@ -135,10 +136,14 @@ def devices(*, socket: Place = SOCKET, json: Json = False) -> None:
                 state,
                 known.get("place") or "",
                 "" if route is None else (" → ".join(route) or "direct"),
+                ""
+                if node["backup"] is None
+                else (" → ".join(places[each] for each in node["backup"][:-1]) or "direct"),
                 "" if usage is None else f"{usage['airtime_s']:.1f}",
             )
         )
-    print_table("", ["number>", "name", "unique_node_id", "state", "address", "way", "airtime s>"], rows)
+    title = "ways as written down" if found["topology"]["mode"] == "static" else ""
+    print_table(title, ["number>", "name", "unique_node_id", "state", "address", "way", "backup", "airtime s>"], rows)
 
 
 @app.command

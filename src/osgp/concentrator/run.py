@@ -144,7 +144,15 @@ class Running:
             profile=profile,
         )
         place = SubnetNode(config.subnet, config.node)
-        self.topology = Topology(journal, wall=wall, now=now, domain=config.domain, place=place)
+        self.topology = Topology(
+            journal,
+            wall=wall,
+            now=now,
+            domain=config.domain,
+            place=place,
+            static=config.ways.ways if config.ways is not None else None,
+            static_backups=config.ways.backups if config.ways is not None else None,
+        )
         self.concentrator = Concentrator(
             Stack(configuration, token=secrets.token_bytes, quiet_s=0.0, destinations=300, now=now),
             journal,

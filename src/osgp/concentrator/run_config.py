@@ -19,6 +19,7 @@ from osgp.app.profile import OsgpProfile
 from osgp.concentrator.commission import Grant, KeySource, KeyTable, NotGranted
 from osgp.concentrator.commission_vault import ServiceKeys
 from osgp.concentrator.config import ConcentratorConfig
+from osgp.concentrator.run_ways import StaticWays, static_ways
 from osgp.lon.lonip_map import Endpoint
 from osgp.ports.vault import Vault, default_vault_path, read_passphrase, resolve_key
 from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
@@ -54,6 +55,11 @@ laboratory = 1                        # keys of simulated devices of that seed; 
 # psk = "file:meter-12.psk"           # env:NAME, file:PATH or vault:NAME/KIND
 # epoch = 1
 # name = "meter 12"
+
+# [[topology.ways]]                   # fixed ways, once for each device; then nothing is looked for
+# device = "050102030405"
+# via = []                            # unique_node_ids of its repeaters, from the concentrator on
+# backup = ["050102030406"]
 
 [concentrator]
 name = "street"
@@ -95,7 +101,8 @@ class SimulatedLine:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything. ``domain``, ``subnet``, ``node``: the concentrator's own place; ``unique_node_id``: NC."""
+    """Everything. ``domain``, ``subnet``, ``node``: the concentrator's own place; ``unique_node_id``: NC; ``ways``: in place of
+    what is found out."""
 
     line: LonIpLine | SimulatedLine
     journal: Path
@@ -106,6 +113,7 @@ class RunConfig:
     subnet: int = 1
     node: int = 1
     concentrator: ConcentratorConfig = field(default_factory=ConcentratorConfig)
+    ways: StaticWays | None = None
 
 
 class LaboratoryKeys:
@@ -137,11 +145,11 @@ def load_run_config(path: str | Path) -> RunConfig:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{place} is no TOML: {error}") from error
-    return _config(given, place.parent)
+    return _config(given, place.parent, text)
 
 
-def _config(given: Mapping[str, Any], folder: Path) -> RunConfig:
-    _known(given, ("journal", "socket", "place", "line", "keys", "concentrator"), "")
+def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
+    _known(given, ("journal", "socket", "place", "line", "keys", "topology", "concentrator"), "")
     place = _table(given, "place")
     _known(place, ("unique_node_id", "domain", "subnet", "node"), "place.")
     subnet, node = _value(place, "subnet", 1), _value(place, "node", 1)
@@ -158,6 +166,7 @@ def _config(given: Mapping[str, Any], folder: Path) -> RunConfig:
         subnet=subnet,
         node=node,
         concentrator=ConcentratorConfig.from_mapping(_table(given, "concentrator")),
+        ways=static_ways(_table(given, "topology"), text),
     )
 
 
