@@ -74,7 +74,7 @@ class Priority(IntEnum):
 
 URGENT = Priority.ON_DEMAND
 """Up to this class nothing waits for the airtime budget."""
-_ASSURED = (Priority.BILLING, Priority.PROFILE)
+_ASSURED = (Priority.BILLING, Priority.PROFILE, Priority.HOUSEKEEPING)
 """Classes that get a turn now and then however much more urgent work there is (``Policy.assured_after``)."""
 
 
@@ -152,8 +152,8 @@ class Policy:
     """How stubborn exchanges are. ``in_flight``: open at a time on the line. ``tries``: transactions of an exchange, on whatever
     route. ``retry``: repeats of our own in one transaction; ``hop_retry``, ``target_retry``: of repeaters and of the agent.
     ``backlog``: what our requests announce; 0 is right as long as nobody else has much to say, None is what the standard says.
-    ``assured_after``: billing or profile has the turn after so many exchanges of classes before it, so that alarms and orders that
-    overfill the line leave them one exchange in ``assured_after + 1``, beyond the airtime budget if need be."""
+    ``assured_after``: a patient class has the turn after so many exchanges of classes before it, so that these leave it one exchange
+    in ``assured_after + 1``; if they are alarms and orders that overfill the line, beyond the airtime budget if need be."""
 
     in_flight: int = 1
     tries: int = 2

@@ -43,6 +43,7 @@ _LOOK_S = 60.0
 """How often states are looked at."""
 _AFTER_ERROR_S = 60.0
 _LINKS_KEPT_S = 300.0
+_SCANS_MISSED = 3
 _HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
 _ROUTE_LIFETIME_MIN = 3 * 1440
 _ROUTE_AGAIN_S = 1.5 * 86400
@@ -99,6 +100,7 @@ class NetworkCare:
             profile=profile,
         )
         self.keys = KeyCare(self.commissioner)
+        topology.down_s = max(DOWN_S, _SCANS_MISSED * concentrator.config.plan.scan_s)
         self._message = message
         self._nudge: Wait[None] = Wait()
         self._tasks: list[Task[None]] = []
