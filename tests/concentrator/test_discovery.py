@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+
 from osgp.app.messages import Here
-from osgp.concentrator.discovery import DiscoveryPolicy
+from osgp.concentrator.discovery import DiscoveryPolicy, Sweep
 from osgp.concentrator.routes import ROOT, Step
 from osgp.concentrator.topology import NodeState, Standing
 from osgp.lon.address import SubnetNode
 from osgp.lon.ltep import Service
 from osgp.lon.transport import Options
+from osgp.node.atm import hash_of
 from tests.concentrator.network import Network, chain, levels_of
 
 
@@ -52,6 +57,35 @@ def test_answers_that_collide_halve_the_ranges() -> None:
     network.until(network.all_up)
     assert network.topology.graph.repeaters == {device.unique_node_id for device in network.devices}
     assert network.care.discovery._ranges[ROOT, False] > 1
+
+
+@pytest.mark.parametrize("pairs", [1, 3])
+def test_two_behind_one_repeater_that_never_hear_each_other_are_both_found(pairs: int) -> None:
+    """The hashes of these neighbours in the street differ by 5950 in every round: with eight slots they always answer at once."""
+    first, second = (device.unique_node_id for device in Network(chain(3)).devices[1:])
+    assert (hash_of(first, 7) ^ hash_of(second, 7)) == (hash_of(first, 8) ^ hash_of(second, 8)) == 0x5950
+    links = {(0, 1): 30.0, **{(1, outer): 30.0 for outer in range(2, 2 + 2 * pairs)}}
+    network = Network(levels_of(2 + 2 * pairs, links))
+    network.until(network.all_up, 1200.0)
+    assert {network.legs(index) for index in range(1, 1 + 2 * pairs)} == {2}
+
+
+def test_an_agent_whose_line_is_only_loud_is_not_asked_without_end() -> None:
+    """One frame is lost at it in every round, and nobody is there: six probes, not sixty-three."""
+    network = Network(chain(1))
+    network.until(network.all_up)
+    damaged = itertools.count()
+    network.devices[0].node.agent._damaged = lambda: next(damaged)
+    results: list[Sweep] = []
+
+    async def sweep() -> None:
+        results.append(await network.care.discovery.sweep(network.devices[0].unique_node_id))
+
+    network.concentrator.tasks.start(sweep(), network.wire.now)
+    network.touch()
+    network.run(300.0)
+    (result,) = results
+    assert (result.probes, result.heard, result.ranges) == (6, 0, 1)
 
 
 def test_after_a_while_links_are_known_both_ways_and_ways_have_backups() -> None:

@@ -56,6 +56,17 @@ def test_the_hash_is_the_crc_of_the_digest_s_check_value() -> None:
     assert hash_of(b"1234567", 0x3839) == 0x29B1
 
 
+def test_frames_lost_while_nobody_was_understood_are_told() -> None:
+    """Two hidden devices whose answers met: the agent has heard nobody, and somebody is there."""
+    damaged = [5]
+    one = Agent(ND, b"OS0460S ", state=lambda: HereState.UP, silent=lambda now: False, damaged=lambda: damaged[0])
+    assert HeardAnswers.decode(one.table()).lost == 0, "it has not asked"
+    one.asked(probe(3))
+    damaged[0] += 2
+    found = HeardAnswers.decode(one.table())
+    assert (found.round, found.lost, found.count) == (3, 2, 0)
+
+
 def test_a_probe_is_answered_in_the_slot_that_the_hash_draws() -> None:
     one = agent()
     ask(one, probe(), now=100.0)

@@ -3,7 +3,9 @@
 ``spec/osgp-application.md`` 1.10 and 3.10 (after published patents; the messages are a project choice). A *sweep* asks around from one
 node: the concentrator by a broadcast of its own, a device as the last repeater of a chain (LTEP agent), whose answers are then read
 from its table (UT17). A sweep consists of rounds; a round divides the hashes into ranges, which are asked one after the other, so that
-everybody is asked once in it. More than 30 % collisions, or a full table: the next round has ranges half as wide.
+everybody is asked once in it. More than 30 % collisions, or a full table: the next round has ranges half as wide, unless there are as
+many ranges as frames already. The number of slots is odd, always: the CRCs of two devices differ by the same bits in every round, so
+that with 8 slots a pair in 8 would meet in the same one for ever.
 
 Answers are not authenticated. They name candidates and claim margins; what a device tells of its links (UT18) under its key is taken
 for what it is: measured by a transceiver, which can be deceived but not by a recording of another day. The airtime of all of it is
@@ -57,7 +59,8 @@ _SOONER = 8.0
 class DiscoveryPolicy:
     """``share``: of the channel's time for probes and what belongs to them, saved up for at most ``window_s``.
 
-    ``slots`` of ``slot_units`` (16 ms each): for answers, up to ``most_slots`` as more are expected; ``guard_s``: waited for more.
+    ``slots`` of ``slot_units`` (16 ms each): for answers, up to ``most_slots`` as more are expected, and one more where that is even;
+    ``guard_s``: waited for more.
     ``collisions``: share above which ranges are halved, at most to ``most_ranges`` of them; ``rounds``: most of a sweep. ``again_s``:
     after which a node asks around again, an eighth of it while there is news; ``register_s``: after which its links are read again,
     the first time ``first_register_s`` after it came. ``alternate``: look on that carrier, too.
@@ -193,7 +196,7 @@ class Discovery:
             news, answers, lost, full = 0, 0, 0, False
             for number in range(ranges):
                 bounds = (number << 16) // ranges, ((number + 1 << 16) // ranges) - 1
-                found, missed = await self.probe(agent, bounds, slots=slots, alternate=alternate, priority=priority)
+                found, missed = await self.probe(agent, bounds, slots=slots | 1, alternate=alternate, priority=priority)
                 result.probes += 1
                 fresh = [each for each in found if each.unique_node_id not in seen]
                 seen.update(each.unique_node_id for each in fresh)
@@ -202,13 +205,14 @@ class Discovery:
                 full = full or (agent != ROOT and len(found) >= _FULL)
                 result.new += self._tell(found, agent, alternate)
             result.lost += lost
-            if full or lost > policy.collisions * (lost + answers):
+            collided = lost > policy.collisions * (lost + answers)
+            if full or (collided and lost + answers > ranges):
                 ranges = min(2 * ranges, policy.most_ranges)
             elif ranges > 1 and answers + lost <= ranges:
                 ranges //= 2
             slots = max(policy.slots, min(policy.most_slots, 2 * (answers + lost) // ranges))
             # Who was not heard in a round without any loss is not there; else until nobody new comes.
-            if not full and (not lost or (not news and lost <= policy.collisions * (lost + answers))):
+            if not full and (not lost or (not news and not collided)):
                 break
         result.heard, result.ranges = len(seen), ranges
         self._ranges[agent, alternate] = ranges

@@ -182,10 +182,9 @@ class Agent:
     def table(self) -> bytes:
         """UT17 at this moment, the best margins first."""
         answers = sorted(self._heard.values(), key=_margin, reverse=True)
-        lost = max(0, min(0xFF, self._damaged() - self._damaged_before))
-        return HeardAnswers(
-            round=self._round or 0, lost=lost if answers else 0, count=len(answers), answers=answers
-        ).encode()
+        # Also where nobody was understood: two who answered at once and were both lost are there all the same.
+        lost = max(0, min(0xFF, self._damaged() - self._damaged_before)) if self._round is not None else 0
+        return HeardAnswers(round=self._round or 0, lost=lost, count=len(answers), answers=answers).encode()
 
     def clear(self) -> None:
         """The device has lost its supply: nothing waits, nothing was heard."""
