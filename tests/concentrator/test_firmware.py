@@ -270,3 +270,48 @@ def test_a_job_is_checked_before_it_is_taken() -> None:
     ((state, detail),) = street.results(number).values()
     assert state == "failed"
     assert "journal" in detail["error"]
+
+
+def images(street: Street) -> list[str]:
+    return list(street.journal.get_all("firmware image "))
+
+
+def test_an_image_leaves_the_journal_when_no_job_needs_it_and_its_facts_stay(
+    upgraded: tuple[Street, int, float],
+) -> None:
+    street, number, _ = upgraded
+    assert images(street) == []
+    ((_, kind, _, _, _, _, parameters, _),) = [row for row in street.journal.jobs() if row[0] == number]
+    assert kind == "firmware"
+    image = street.image()
+    assert parameters["image"] == hashlib.sha256(image).hexdigest()
+    assert (parameters["length"], parameters["version"]) == (len(image), NEW)
+
+
+def test_the_image_of_a_cancelled_job_goes_and_that_of_a_job_under_way_stays() -> None:
+    street = Street(chain(2))
+    street.until(street.all_up)
+    first, second = street.add(street.image(1500)), street.add(street.image(1600))
+    street.until(lambda: street.banks(1).missing == 20)
+    assert len(images(street)) == 2
+    street.concentrator.jobs.cancel(first)
+    assert images(street) == [f"firmware image {hashlib.sha256(street.image(1600)).hexdigest()}"]
+    street.until_over(second)
+    assert images(street) == []
+
+
+def test_steps_at_several_devices_overlap_as_far_as_jobs_may() -> None:
+    street = Street(tree(GOOD))
+    street.until(street.all_up, 4 * 3600.0)
+    number = street.add(street.image(400))
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        street.advance()
+        most = max(most, street.concentrator.exchanges.waiting()["housekeeping"])
+        return street.is_over(number)
+
+    street.until(done, 4 * 3600.0)
+    assert {state for state, _ in street.results(number).values()} == {"done"}
+    assert most >= street.config.jobs_at_once - 1, "the others wait while one is on the line"

@@ -1,7 +1,8 @@
 """Firmware for many devices: announced to each, sent once to all by broadcast, gaps mended, switched by the head-end's order.
 
-``spec/osgp-application.md`` 3.9 (project choice). A job of kind ``firmware``. The image is in the journal, so that a restart needs no
-file and does not begin anew; what a device has is in the device. Blocks that more than 5 % of the devices lack are broadcast again to
+``spec/osgp-application.md`` 3.9 (project choice). A job of kind ``firmware``. The image is in the journal while a job needs it, so
+that a restart needs no file and does not begin anew; what a device has is in the device. Steps at single devices overlap, as many as
+the configuration lets jobs work at once. Blocks that more than 5 % of the devices lack are broadcast again to
 those, unless unicast is cheaper; others go by unicast. Hashes of runs are compared before a device is told to switch, so that no token
 is spent on an image that a forger has spoiled. The job is over when each device has been heard under the new image, which confirms its
 trial, or has failed::
@@ -16,7 +17,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,7 +37,8 @@ from osgp.concentrator.firmware_device import (
     DeviceFirmware,
     code_order,
 )
-from osgp.concentrator.jobs import JobKind, JobRun
+from osgp.concentrator.jobs import OVER, JobKind, JobRun
+from osgp.concentrator.tasks import Cancelled
 from osgp.concentrator.topology import Topology
 from osgp.crypto.keys import Key
 from osgp.tables.services import FullWrite, encode_request
@@ -60,6 +62,7 @@ _STALLED = 6
 """Rounds in which a device gains no block before it is given up."""
 _FRAME = 1 + 1 + 5 + 3 + 56 + 12
 _CONFLICT, _NOT_AUTHORISED = 3, 5
+_Step = Callable[[int, "Progress"], Awaitable[None]]
 
 
 def switch_order(
@@ -154,7 +157,22 @@ class Firmware:
                 f"the image {str(run.parameters.get('image'))[:16]} is not in the journal",
                 hint="give firmware jobs with their image (Firmware.add, osgp concentrator job firmware)",
             )
-        await _Distribution(self, run, base64.b64decode(kept)).run()
+        try:
+            await _Distribution(self, run, base64.b64decode(kept)).run()
+        except Cancelled:
+            self._forget_images()
+            raise
+        self._forget_images()
+
+    def _forget_images(self) -> None:
+        """Images that no job needs any more leave the journal; their hashes, lengths and versions stay with the jobs."""
+        journal, jobs = self.concentrator.journal, self.concentrator.jobs
+        needed = {
+            _kept(str(job.parameters.get("image")))
+            for job in jobs.active.values()
+            if job.kind == KIND and job.state not in OVER and JobRun(jobs, job).devices
+        }
+        journal.put_all({name: None for name in journal.get_all(_kept("")) if name not in needed})
 
     def status(self) -> dict[str, Any]:
         """Summaries of the firmware jobs that are under way or were the last, by number."""
@@ -195,7 +213,10 @@ class _Distribution:
             "broadcast_s": 0.0,
             "unicast_s": 0.0,
             "unicast_cost_s": 0.0,
+            "repair_broadcast_s": 0.0,
+            "repair_unicast_s": 0.0,
             "broadcasts": 0,
+            "unicast_blocks": 0,
             **kept.get("summary", {}),
         }
         self.devices = {
@@ -211,12 +232,12 @@ class _Distribution:
                 await self._may_go_on()
                 if self._is_expired():
                     return
-                await self._each("new", self._announce)
+                await self._each(self._at("new"), self._announce)
                 if self.next_block < self.blocks and self._at("announced"):
                     await self._first_pass()
                 await self._mend()
-                await self._each("loaded", self._switch)
-                await self._each("ordered", self._confirm)
+                await self._each(self._at("loaded"), self._switch)
+                await self._each(self._at("ordered"), self._confirm)
                 self._keep()
                 wait_s = self._wait_s()
                 if wait_s > 0:
@@ -285,19 +306,30 @@ class _Distribution:
     def _firmware(self, device: int) -> DeviceFirmware:
         return DeviceFirmware(self.job.access(device), self.image, self.announced)
 
-    async def _each(self, phase: str, step: Any) -> None:
-        """A step at each device of a phase whose time has come; silence and refusals are theirs alone."""
-        for device in self._at(phase):
-            await self._may_go_on()
-            await self._try(device, step)
+    async def _each(self, devices: Sequence[int], step: _Step) -> None:
+        """A step at each of these devices whose time has come, some at once; silence and refusals are theirs alone."""
+        waiting = iter(devices)
 
-    async def _try(self, device: int, step: Any) -> bool:
+        async def work() -> None:
+            for device in waiting:
+                await self._may_go_on()
+                await self._try(device, step)
+
+        tasks, job = self.concentrator.tasks, self.job.job
+        count = min(len(devices), self.concentrator.config.jobs_at_once)
+        workers = [tasks.start(work(), self.concentrator.now, name=f"job {job.number}") for _ in range(count)]
+        try:
+            for worker in workers:
+                await worker
+        finally:
+            for worker in workers:
+                worker.cancel()
+
+    async def _try(self, device: int, step: _Step) -> bool:
         progress = self.devices.get(device)
         if progress is None or progress.again > self._wall():
             return False
-        account = self.concentrator.account
-        usage = account.by_device.get(device)
-        before_s = usage.airtime_s if usage is not None else 0.0
+        before_s = self._airtime_s(device)
         try:
             await step(device, progress)
         except ResponseError as error:
@@ -307,10 +339,13 @@ class _Distribution:
             self._silent(device, progress, error.message, error.hint)
             return False
         finally:
-            usage = account.by_device.get(device)
-            self.summary["unicast_s"] += (usage.airtime_s if usage is not None else 0.0) - before_s
+            self.summary["unicast_s"] += self._airtime_s(device) - before_s
         progress.tries = 0
         return True
+
+    def _airtime_s(self, device: int) -> float:
+        usage = self.concentrator.account.by_device.get(device)
+        return 0.0 if usage is None else usage.airtime_s
 
     def _silent(self, device: int, progress: Progress, error: str, hint: str) -> None:
         wall = self._wall()
@@ -397,7 +432,7 @@ class _Distribution:
             if gaps:
                 lacking[device] = gaps
 
-        await self._each("announced", look)
+        await self._each(self._at("announced"), look)
         if not lacking:
             return
         again = self._worth_a_broadcast(lacking)
@@ -405,12 +440,19 @@ class _Distribution:
             await self._broadcast_again(again, lacking)
 
         async def fill(device: int, progress: Progress) -> None:
-            progress.unicast += await self._firmware(device).send_blocks(sorted(lacking[device] - again))
+            await self._send(device, progress, sorted(lacking[device] - again))
 
-        for device in list(lacking):
-            if lacking[device] - again:
-                await self._may_go_on()
-                await self._try(device, fill)
+        await self._each([device for device, gaps in lacking.items() if gaps - again], fill)
+
+    async def _send(self, device: int, progress: Progress, blocks: Sequence[int]) -> None:
+        """Blocks to one device alone."""
+        before_s = self._airtime_s(device)
+        try:
+            sent = await self._firmware(device).send_blocks(blocks)
+            progress.unicast += sent
+            self.summary["unicast_blocks"] += sent
+        finally:
+            self.summary["repair_unicast_s"] += self._airtime_s(device) - before_s
 
     async def _gaps(self, device: int, progress: Progress) -> set[int]:
         firmware = self._firmware(device)
@@ -430,7 +472,7 @@ class _Distribution:
             return set()
         if not gaps:
             spoiled = await firmware.spoiled()
-            progress.unicast += await firmware.send_blocks(spoiled)
+            await self._send(device, progress, spoiled)
             if not spoiled:
                 progress.phase = "loaded"
         self._report(device)
@@ -460,13 +502,13 @@ class _Distribution:
         async def widen(device: int, progress: Progress) -> None:
             await self._raise_window(device, progress, len(again))
 
-        for device in lacking:
-            if device in self.devices:
-                await self._try(device, widen)
+        await self._each(list(lacking), widen)
+        before_s = self.summary["broadcast_s"]
         for number in sorted(again):
             await self._may_go_on()
             needing = [device for device, gaps in lacking.items() if number in gaps and device in self.devices]
             await self._broadcast(number, self.broadcasts.plan(_FRAME, self._names(needing)))
+        self.summary["repair_broadcast_s"] += self.summary["broadcast_s"] - before_s
 
     # ---- the switch -------------------------------------------------------------------------------------------------
     async def _switch(self, device: int, progress: Progress) -> None:
