@@ -20,6 +20,7 @@ from osgp.app.messages import Alert
 from osgp.app.profile import OsgpProfile
 from osgp.app.verdict import Accepted, Refused, Verdict
 from osgp.concentrator.accounts import AirtimeAccount, LineCosts
+from osgp.concentrator.alert_gate import AlertGate
 from osgp.concentrator.config import ConcentratorConfig
 from osgp.concentrator.door import PowerLineAccess
 from osgp.concentrator.exchange import Exchange, Exchanges, Peer, Priority, Routes, Sealer
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 _JOB_RETRY_S = 5.0
+_NOTED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class Concentrator:
         self._last_answer: dict[int, float] = {}
         self.alerts_refused = 0
         """Alerts that were forged, recorded or damaged."""
+        self.alert_gate = AlertGate(now)
+        self._alerts_noted_at = float("-inf")
         self.paused = False
         self._working = False
         self.jobs = Jobs(self)
@@ -379,8 +383,12 @@ class Concentrator:
         what was recorded. Nothing is lost with an alert: the entry it tells of stays unread in the device's log."""
         if not isinstance(event, MessageReceived) or event.reply is not None or not event.apdu:
             return False
+        senders = self._senders(event.source, event.apdu[0], now)
+        if senders and not self.alert_gate.is_open(event.source, now):
+            self.alert_gate.unseen += 1
+            return True
         is_alert = False
-        for number in self._senders(event.source, event.apdu[0], now):
+        for number in senders:
             opener: Callable[[bytes], Verdict] | None = getattr(self.peers[number].sealer, "open_alert", None)
             if opener is None:
                 continue
@@ -394,8 +402,20 @@ class Concentrator:
             is_alert = True
             if reason == "counter":  # its tag is good: nobody else has sent it
                 break
-        self.alerts_refused += is_alert
+        if is_alert:
+            self._alert_refused(event.source, now)
         return is_alert
+
+    def _alert_refused(self, source: SubnetNode, now: float) -> None:
+        """A forged, recorded or damaged alert is counted; many of them are told once in an hour."""
+        self.alerts_refused += 1
+        self.alert_gate.failed(source, now)
+        if self.alert_gate.is_open(source, now) or now < self._alerts_noted_at + _NOTED_S:
+            return
+        self._alerts_noted_at = now
+        text = f"{self.alerts_refused} alerts were forged or recorded, the latest in the name of {source}: some are not looked at now"
+        with suppress(StoreError):
+            self.journal.note("forged alerts", text, self.wall(), severity="warning")
 
     def _senders(self, source: SubnetNode, code: int, now: float) -> list[int]:
         """Who may have sent an alert: the device at ``source``, then those that are reached through it."""
@@ -515,6 +535,7 @@ class Concentrator:
             "jobs": self.jobs.status(),
             "notices": [each.to_json() for each in self.journal.notices(after=notices_after)],
             "alerts_refused": self.alerts_refused,
+            "alerts_unseen": self.alert_gate.unseen,
             "counters_in_doubt": self.journal.counters_in_doubt,
             **{name: tell() for name, tell in self.more_status.items()},
         }
