@@ -1,8 +1,8 @@
 """How many forged alerts a concentrator looks at: so many from one address, so many more in all. Project choice.
 
-An alert names its sender only by the address that it comes from, and everybody can send from any address. To know a forged one, the key
-of each device behind that address is tried. So each address has a few failures of its own, which come back with time, and all addresses
-share some more. Whoever forges in the name of one address can use up its own and the shared ones; those of other addresses he can not,
+An alert names its sender only by the address that it comes from, and everybody can send from any address. To know a forged one, the
+key of each device behind that address is tried. So each address has a few failures of its own, which come back with time, and all
+share some more. Whoever forges in the name of one address can use up its own and the shared ones, but not those of other addresses,
 and an alert that is good takes nothing. What is not looked at is not lost: the entry in the device's log waits for the next scan.
 """
 
