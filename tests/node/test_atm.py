@@ -197,13 +197,13 @@ def test_the_register_keeps_both_directions_of_sixteen_links_by_carrier() -> Non
     links = Links()
     for node in range(1, 21):
         links.heard(SubnetNode(1, node), Heard(-30.0 - node, 10.0 + node), float(node), alternate_path=False)
-    links.heard(SubnetNode(1, 20), Heard(-20.0, 30.0), 30.0, alternate_path=True)
+    links.heard(SubnetNode(1, 20), Heard(-20.0, 30.0, 3), 30.0, alternate_path=True)
     links.told(SubnetNode(1, 20), Heard(-60.0, 9.0), alternate_path=True)
     links.told(SubnetNode(9, 9), Heard(-60.0, 9.0), alternate_path=True)
     table = LinkRegister.decode(links.table(630.0))
     assert table.count == 16
     newest = table.links[0]
-    assert (newest.subnet, newest.node, newest.alternate_path) == (1, 20, 1)
+    assert (newest.subnet, newest.node, newest.path.alternate_path, newest.path.phase) == (1, 20, 1, 3)
     assert (newest.strength, newest.margin_in, newest.margin_out, newest.age) == (-20, 30, 9, 10)
     assert table.links[1].margin_out == -128
     assert links.best_margin_db == 30.0

@@ -103,6 +103,7 @@ def status(*, socket: Place = SOCKET, json: Json = False) -> None:
         ("time", _when(found["wall"]) + " UTC"),
         ("state", "paused" if found["paused"] else "at work"),
         ("devices", f"{up} up of {len(nodes)} known, {len(found['topology']['strangers'])} without a key here"),
+        ("phases", _phases(nodes)),
         ("visits", str(len(found["visits"]))),
         ("waiting", ", ".join(f"{count} {name}" for name, count in found["exchanges"]["waiting"].items() if count)),
         ("jobs", ", ".join(f"{job['number']} {job['kind']} {job['state']}" for job in found["jobs"][:5])),
@@ -114,9 +115,15 @@ def status(*, socket: Place = SOCKET, json: Json = False) -> None:
     print_table(found["name"], ["", ""], rows)
 
 
+def _phases(nodes: list[dict[str, Any]]) -> str:
+    """How many devices were found on each phase; empty where none was."""
+    known = [node["phase"] for node in nodes if node["phase"] is not None]
+    return ", ".join(f"{known.count(phase)} on {phase}" for phase in sorted(set(known)))
+
+
 @app.command
 def devices(*, socket: Place = SOCKET, json: Json = False) -> None:
-    """Show the devices: state, address, way, last answer, airtime."""
+    """Show the devices: state, address, way and backup, phase of the mains counted from the concentrator's, airtime."""
     found = _ask(socket, "devices")
     if json:
         print_json(found)
@@ -139,11 +146,14 @@ def devices(*, socket: Place = SOCKET, json: Json = False) -> None:
                 ""
                 if node["backup"] is None
                 else (" → ".join(places[each] for each in node["backup"][:-1]) or "direct"),
+                "" if node["phase"] is None else f"{node['phase']}{' turned' if node['inverted'] else ''}",
                 "" if usage is None else f"{usage['airtime_s']:.1f}",
             )
         )
     title = "ways as written down" if found["topology"]["mode"] == "static" else ""
-    print_table(title, ["number>", "name", "unique_node_id", "state", "address", "way", "backup", "airtime s>"], rows)
+    print_table(
+        title, ["number>", "name", "unique_node_id", "state", "address", "way", "backup", "phase", "airtime s>"], rows
+    )
 
 
 @app.command

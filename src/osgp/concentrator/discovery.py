@@ -364,7 +364,8 @@ class Discovery:
             name = ROOT if address == topology.place else other.unique_node_id if other is not None else None
             if name is None or (other is not None and not other.is_placed):
                 continue
-            at, alternate = self.concentrator.now - 60.0 * link.age, bool(link.alternate_path)
+            at, alternate = self.concentrator.now - 60.0 * link.age, bool(link.path.alternate_path)
+            topology.seen_phase(node, name, link.path.phase)
             topology.graph.hear(node.unique_node_id, name, link.margin_in, at, alternate=alternate, proven=True)
             if link.margin_out != _UNKNOWN:
                 topology.graph.hear(name, node.unique_node_id, link.margin_out, at, alternate=alternate, proven=True)

@@ -1,9 +1,13 @@
 """On which phase of the mains a device sits, as far as receivers can tell. Project choice; no I/O.
 
 A receiver that measures when zero crossings come knows by how many steps of 60 degrees the sender's mains is ahead of its own
-(diagnostic 58, and the answer to a probe). Such steps are added up from the concentrator outward: each observation of a device by a
-neighbour whose phase is known is a vote. Odd steps are a reversed pair of wires: single-phase inversion is found by the concentrator,
-not by the meter (``spec/osgp-application.md`` 1.11). Phases are counted from that of the concentrator, which is 1.
+(diagnostic 58, the answer to a probe, and the link register UT18, which tells it of each neighbour under the device's key). Such steps
+are added up from the concentrator outward: each observation that a device makes of a neighbour whose phase is known is a vote. Odd
+steps are a reversed pair of wires: single-phase inversion is found by the concentrator, not by the meter
+(``spec/osgp-application.md`` 1.11). Phases are counted from that of the concentrator, which is 1.
+
+What this cannot know: which conductor the utility calls L1 (phases are relative to the concentrator's own reference); of a meter of
+three phases more than the conductor that it measures on; anything where no receiver measures phases, as on LON/IP.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from itertools import chain, repeat
 from random import Random
 from typing import Any, Protocol
 
@@ -90,6 +91,7 @@ class _Simulated:
         self.wire = Wire(random=Random(given.seed), medium=FrameMedium(levels, seed=given.seed))
         self.offset = loop.time()
         self.port: Port | None = None
+        self.phases = given.phases
         self.devices = [
             PowerLineDevice(kind, seed=given.seed, index=index, start=time.time())
             for index, kind in enumerate(given.devices)
@@ -104,8 +106,9 @@ class _Simulated:
                 told(event)
 
         self.port = self.wire.join(concentrator, on_events=on_events)
-        for device in self.devices:
-            device.join(self.wire)
+        self.port.phase = 1
+        for device, phase in zip(self.devices, chain(self.phases, repeat(1))):
+            device.join(self.wire, phase=phase)
         self._task = asyncio.create_task(run_live(self.wire))
 
     def heard(self) -> Heard:

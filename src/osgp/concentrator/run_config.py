@@ -91,12 +91,14 @@ class LonIpLine:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedLine:
-    """Simulated devices in a row on a power line: neighbours hear each other at ``first_db``, the next at ``step_db`` less …"""
+    """Simulated devices in a row on a power line: neighbours hear each other at ``first_db``, the next at ``step_db`` less …
+    ``phases``: of the mains, 1 to 3, device by device; the concentrator is on 1, and so are those that are left out."""
 
     devices: tuple[str, ...] = ("3ph", "1ph", "load")
     seed: int = 1
     first_db: float = 30.0
     step_db: float = 15.0
+    phases: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +175,24 @@ def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
 def _line(given: Mapping[str, Any]) -> LonIpLine | SimulatedLine:
     kind = given.get("kind")
     if kind == "simulated":
-        _known(given, ("kind", "devices", "seed", "first_db", "step_db"), "line.")
+        _known(given, ("kind", "devices", "seed", "first_db", "step_db", "phases"), "line.")
         devices = _value(given, "devices", ["3ph", "1ph", "load"])
         for each in devices:
             if each not in KINDS:
                 raise ConfigError(
                     f"line.devices: there is no kind of device {each!r}", hint=f"kinds: {', '.join(KINDS)}"
                 )
+        phases = _value(given, "phases", [])
+        if len(phases) > len(devices) or not all(type(each) is int and 1 <= each <= 3 for each in phases):
+            raise ConfigError(
+                f"line.phases is a phase, 1 to 3, for each device, not {phases!r:.40}", hint="phases = [1, 2, 3]"
+            )
         return SimulatedLine(
             tuple(devices),
             _value(given, "seed", 1),
             float(_value(given, "first_db", 30.0)),
             float(_value(given, "step_db", 15.0)),
+            tuple(phases),
         )
     if kind != "lonip":
         raise ConfigError(f"line.kind is {kind!r}", hint='"lonip" or "simulated"')

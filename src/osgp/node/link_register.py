@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from osgp.lon.address import SubnetNode
 from osgp.lon.nd import BothWaysResponse, PacketFlags, SignalQuality, TransceiverRegisters, VersionByte
-from osgp.node.osgp_tables import Link, LinkRegister
+from osgp.node.osgp_tables import Link, LinkPath, LinkRegister
 from osgp.wire.errors import DecodeError
 
 __all__ = ["UNHEARD", "Heard", "Links", "heard_in", "registers_of"]
@@ -78,7 +78,7 @@ class Links:
         key = source.subnet, source.node, alternate_path
         known = self._links.pop(key, None)
         out = known[2] if known is not None else float(_UNKNOWN)
-        self._links[key] = [heard.strength_db, heard.margin_db, out, now]
+        self._links[key] = [heard.strength_db, heard.margin_db, out, now, float(heard.phase)]
         if len(self._links) > _MOST:
             self._links.popitem(last=False)
 
@@ -104,13 +104,13 @@ class Links:
             Link(
                 subnet=subnet,
                 node=node,
-                alternate_path=int(alternate),
+                path=LinkPath(alternate_path=int(alternate), phase=int(phase)),
                 strength=decibels(strength),
                 margin_in=decibels(margin),
                 margin_out=decibels(out),
                 age=min(0xFFFF, max(0, int((now - at) // 60))),
             )
-            for (subnet, node, alternate), (strength, margin, out, at) in reversed(self._links.items())
+            for (subnet, node, alternate), (strength, margin, out, at, phase) in reversed(self._links.items())
         ]
         return LinkRegister(count=len(links), links=links).encode()
 

@@ -8,7 +8,7 @@ significant byte first. UT19 alone may be written.
 from __future__ import annotations
 
 from osgp.tables.table import USER
-from osgp.wire import LTime, OpenEnum, Struct
+from osgp.wire import Bits, LTime, OpenEnum, Struct, bit
 from osgp.wire import fields as f
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "HeardAnswers",
     "HereState",
     "Link",
+    "LinkPath",
     "LinkRegister",
     "PrepayState",
 ]
@@ -90,12 +91,19 @@ class HeardAnswers(_User):
     answers: list[HeardAnswer] = f.record(HeardAnswer, count=count, default=())
 
 
+class LinkPath(Bits, size=1):
+    """On which carrier a neighbour was heard, and on which phase of the mains it seems to sit."""
+
+    alternate_path: int = bit(0, values={0: "primary", 1: "secondary"}, doc="carrier: each is a link of its own")
+    phase: int = bit(1, 3, values={0: "unknown"}, doc="of its mains as seen here, 1 to 6 in steps of 60 degrees")
+
+
 class Link(_User):
     """How well one neighbour and this device hear each other."""
 
     subnet: int = f.u8(doc="of the neighbour")
     node: int = f.u8(doc="of the neighbour")
-    alternate_path: int = f.u8(values={0: "primary", 1: "secondary"}, doc="carrier: each is a link of its own")
+    path: LinkPath = f.bits(LinkPath, doc="carrier and phase")
     strength: int = f.i8(unit="dB", doc="of its latest frame here")
     margin_in: int = f.i8(unit="dB", doc="of its latest frame here")
     margin_out: int = f.i8(

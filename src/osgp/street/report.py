@@ -67,6 +67,7 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
                 ("the same from the journal", truth["journal_count"], ""),
                 ("registers compared at once", truth["registers_checked"], f"{truth['registers_wrong']} wrong"),
                 ("devices that answer", f"{found['up']} of {found['devices']}", _minutes("all", found["all_up_s"])),
+                ("phases found", *_phases(found["phases"])),
                 ("first billing read-out", "", _minutes("all", found["first_billing_s"])),
                 (
                     "fetched after the end",
@@ -89,6 +90,8 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
         )
     if found["faults"]:
         parts += ["<h2>Faults</h2>", _faults(found["faults"])]
+    if found["firmware"]:
+        parts += ["<h2>Firmware</h2>", _firmware(found["firmware"])]
     for title, caption, svg in pictures(run, found):
         parts += [f"<h2>{escape(title)}</h2>", _figure(svg, caption)]
     parts.append("<h2>Ways</h2>")
@@ -112,8 +115,40 @@ def _verdict(truth: dict[str, Any]) -> str:
     return f"<p class='verdict no'>Journal and meters differ: {escape(where)}.</p>"
 
 
+def _phases(found: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    known = [each for each in found.values() if each["found"] is not None]
+    wrong = sum(each["found"] != each["grid"] for each in known)
+    return f"{len(known)} of {len(found)}", f"{wrong} not as in the grid; counted from the concentrator's"
+
+
 def _minutes(words: str, seconds: float | None) -> str:
     return "" if seconds is None else f"{words} after {seconds / 60:.0f} min"
+
+
+def _firmware(courses: list[dict[str, Any]]) -> str:
+    """What each upgrade came to and took of the line, against the image to each device alone."""
+    return _table(
+        ("for", "to", "blocks>", "devices>", "took>", "airtime, s>", "of them broadcast>", "repair by broadcast>",
+         "unicast>", "repair by unicast>", "each alone, s>", "share>", "ends"),
+        [
+            (
+                each["devices"],
+                each["version"],
+                each["blocks"],
+                each["count"],
+                "" if each["over_s"] is None else f"{(each['over_s'] - each['begun_s']) / 60:.0f} min",
+                round(each["airtime_s"]),
+                round(each["broadcast_s"] - each["repair_broadcast_s"]),
+                round(each["repair_broadcast_s"]),
+                round(each["unicast_s"] - each["repair_unicast_s"]),
+                round(each["repair_unicast_s"]),
+                round(each["alone_s"]),
+                "" if each["by_unicast"] is None else f"{100 * each['by_unicast']:.1f} %",
+                ", ".join(f"{count} {state}" for state, count in each["results"].items()),
+            )
+            for each in courses
+        ],
+    )  # fmt: skip
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

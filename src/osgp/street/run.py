@@ -62,7 +62,8 @@ _SETTLE_S = 300.0
 _SLICE_S = 60.0
 _DESTINATIONS = 300
 _PLANNED_BYTES = 60
-_PHASE_NUMBER = {"L1": 1, "L2": 2, "L3": 3, "L123": 0}
+_PHASE_NUMBER = {"L1": 1, "L2": 2, "L3": 3, "L123": 1}
+"""The conductor on which zero crossings are measured: the first of three."""
 
 
 class _Killed(BaseException):
@@ -155,6 +156,7 @@ class StreetRun:
         self.port = self.wire.join(self.concentrator, on_events=self._told)
         phases = {node.name: _PHASE_NUMBER[node.phase] for node in plan.grid.nodes}
         assert set(PHASES) == set(_PHASE_NUMBER), "each phase has its number"
+        self.port.phase = phases[plan.concentrator]
         for house, device in zip(plan.houses, self.devices):
             device.join(self.wire, phase=phases[house.node])
         if capture is not None:
@@ -377,6 +379,18 @@ class StreetRun:
             path = self.topology.ways.known(name)
             if path:
                 found[house] = tuple(self.names[step.node] for step in path)
+        return found
+
+    def phases(self) -> dict[str, tuple[int, int | None]]:
+        """By house: the phase on which the grid says that it measures, and the one that was found (None: not known), both counted
+        from the concentrator's, which is 1."""
+        phases = {node.name: _PHASE_NUMBER[node.phase] for node in self.plan.grid.nodes}
+        own = phases[self.plan.concentrator]
+        found = {}
+        for name, house in self.names.items():
+            node = self.topology.nodes.get(name)
+            seen = node.phase.found if node is not None else None
+            found[house] = 1 + (phases[house] - own) % 3, None if seen is None else seen.phase
         return found
 
     def out_of_reach(self) -> list[str]:

@@ -55,6 +55,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "by_legs": [{"legs": legs, **_legs(seen.legs[legs])} for legs in sorted(seen.legs)],
         "delay_s": {f"{share:g}": quantile([delay for _, delay in seen.delays], share) for share in (0.5, 0.95, 1.0)},
         "ways": {house: list(way) for house, way in sorted(ways.items())},
+        "phases": {house: {"grid": grid, "found": found} for house, (grid, found) in sorted(run.phases().items())},
         "visits": {"ended": seen.visits, "broken_off": seen.broken_visits, "silent": seen.silent},
         "alarms": dict(sorted(seen.alarms.items())),
         "starts_of_the_concentrator": run.lives,
