@@ -232,6 +232,29 @@ def show(found: dict[str, Any], processor_s: float) -> None:
                 for row in found["faults"]
             ],
         )
+    if found["firmware"]:
+        _show_firmware(found["firmware"])
+
+
+def _show_firmware(courses: list[dict[str, Any]]) -> None:
+    print_table(
+        "firmware",
+        ["for", "to", "blocks>", "switched>", "took>", "airtime>", "each alone>", "share>", "blocks sent, alone>"],
+        [
+            (
+                row["devices"],
+                row["version"],
+                row["blocks"],
+                f"{row['switched']} of {row['count']}",
+                "" if row["over_s"] is None else f"{(row['over_s'] - row['begun_s']) / 60:.0f} min",
+                f"{row['airtime_s']:.0f} s",
+                f"{row['alone_s']:.0f} s",
+                "" if row["by_unicast"] is None else _percent(row["by_unicast"]),
+                f"{row['broadcasts']}, {row['unicast_blocks']}",
+            )
+            for row in courses
+        ],
+    )
 
 
 def _percent(share: float) -> str:

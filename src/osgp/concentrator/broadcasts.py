@@ -140,6 +140,8 @@ class Broadcasts:
         self.topology = topology
         self.sender = sender
         self.usage: dict[str, Usage] = {}
+        self.latest: dict[str, bytes] = {}
+        """The last broadcast of each kind, as it was sealed."""
         concentrator.spread = self._spread
         concentrator.more_status["broadcasts"] = self.status
 
@@ -193,6 +195,7 @@ class Broadcasts:
 
         ``kind``: the class of airtime. Raises nothing of the line's: what did not get through is the caller's to find out.
         """
+        self.latest[kind] = apdu
         repeats = self.repeats if repeated else 0
         taken = self.plan(len(apdu), repeats=repeats) if chains is None else list(chains)
         broken, airtime_s = 0, 0.0

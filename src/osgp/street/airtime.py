@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from osgp.concentrator.exchange import Exchange, Priority
-from osgp.node.osgp_tables import ALERT_ROUTE, HEARD_ANSWERS, LINK_REGISTER
+from osgp.node.osgp_tables import ALERT_ROUTE, BLOCK_HASHES, FIRMWARE, HEARD_ANSWERS, LINK_REGISTER, RECEIVED_BLOCKS
 from osgp.sim.wire_port import Port
 from osgp.tables.table import extended
 
@@ -31,6 +31,7 @@ PURPOSES = {
     "configuration": "dimension tables, once for each device",
     "network": "keys, addresses, ways: commissioning, probes, link registers, ways of alerts",
     "broadcast": "what is for many",
+    "firmware": "images: announced, sent, mended, switched to",
     "other": "alerts, what was late, what a job asked for",
 }
 """What airtime goes to, and what that means."""
@@ -56,16 +57,20 @@ _TABLES = {
 }
 _ORDER, _ANSWER = 7, 8
 _PROCEDURES = {5: "forgotten", 10: "clock", extended(16): "clock"}
+_IMAGE_TABLES = (FIRMWARE, RECEIVED_BLOCKS, BLOCK_HASHES)
+_IMAGE_ORDERS = (extended(8), extended(9), extended(10))
 
 
 def purpose_of(exchange: Exchange) -> str:
     """What an exchange is for, by its table and class."""
     if not exchange.is_sealed:
-        return exchange.kind if exchange.kind == "broadcast" else "network"
-    if exchange.priority is Priority.HOUSEKEEPING:
-        return "network"
+        return exchange.kind if exchange.kind in ("broadcast", "firmware") else "network"
     message = exchange.message
     number = int.from_bytes(message[1:3], "big")
+    if _is_of_an_image(number, message):
+        return "firmware"
+    if exchange.priority is Priority.HOUSEKEEPING:
+        return "firmware" if number == _ANSWER else "network"
     if number == _ORDER and message[0] == 0x40:
         return _PROCEDURES.get(int.from_bytes(message[5:7], "little") & 0x0FFF, "other")
     if number == _ANSWER:
@@ -73,6 +78,12 @@ def purpose_of(exchange: Exchange) -> str:
     if number == 0 and exchange.priority is Priority.ON_DEMAND:
         return "network"  # is it there again?
     return _TABLES.get(number, "other" if exchange.priority is Priority.ON_DEMAND else "configuration")
+
+
+def _is_of_an_image(number: int, message: bytes) -> bool:
+    if number == _ORDER and message[0] == 0x40:
+        return int.from_bytes(message[5:7], "little") & 0x0FFF in _IMAGE_ORDERS
+    return number in _IMAGE_TABLES
 
 
 class Airtime:
@@ -86,7 +97,12 @@ class Airtime:
 
     def _sent(self, now: float, port: Port, lpdu: bytes) -> None:
         exchange = next(iter(self._run.concentrator.exchanges.open), None)
-        purpose = "other" if exchange is None else purpose_of(exchange)
+        # In our own earshot a broadcast is over for the concentrator when it is on the line: it is known by its bytes.
+        block = self._run.broadcasts.latest.get("firmware")
+        if block is not None and block in lpdu:
+            purpose = "firmware"
+        else:
+            purpose = "other" if exchange is None else purpose_of(exchange)
         self.by_purpose[purpose] += self._speed.airtime_s(len(lpdu) + 2)
 
     def since(self, earlier: Mapping[str, float]) -> dict[str, float]:

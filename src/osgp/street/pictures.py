@@ -35,6 +35,9 @@ def pictures(run: StreetRun, found: dict[str, Any]) -> list[tuple[str, str, str]
         ("Collisions and losses", "In each quarter of an hour.", _collisions),
         ("Read-out times", "From question to answer, by legs; from the end of an interval to the journal.", _times),
     ]  # fmt: skip
+    if any(course["moments"] for course in found["firmware"]):
+        words = "Devices by where they are, and the airtime of all that belongs to the image."
+        made.append(("Firmware over time", words, _firmware))
     return [(title, caption, _svg(draw, run, found)) for title, caption, draw in made]
 
 
@@ -74,6 +77,25 @@ def _complete(figure: Any, run: StreetRun, found: dict[str, Any]) -> None:
     _faults(axes, found)
     axes.set(xlabel="hours", ylabel="intervals", ylim=(0, None))
     axes.legend(frameon=False)
+
+
+_PHASES = ("new", "announced", "loaded", "ordered", "done", "refused", "failed", "unknown", "expired", "cancelled")
+
+
+def _firmware(figure: Any, run: StreetRun, found: dict[str, Any]) -> None:
+    courses = [course for course in found["firmware"] if course["moments"]]
+    places = figure.subplots(1, len(courses), squeeze=False)[0]
+    for axes, course in zip(places, courses):
+        moments = course["moments"]
+        hours = [each["at_s"] / 3600 for each in moments]
+        phases = [name for name in _PHASES if any(name in each["phases"] for each in moments)]
+        counts = [[each["phases"].get(name, 0) for each in moments] for name in phases]
+        axes.stackplot(hours, counts, labels=phases, colors=_INK, step="post")
+        axes.set(xlabel="hours", ylabel="devices", title=f"{course['devices']} to {course['version']}")
+        axes.legend(frameon=False, loc="upper left")
+        line = axes.twinx()
+        line.plot(hours, [each["airtime_s"] for each in moments], color="black", linewidth=1)
+        line.set(ylabel="airtime, s", ylim=(0, None))
 
 
 def _by_hour(figure: Any, run: StreetRun, found: dict[str, Any]) -> None:

@@ -24,11 +24,18 @@ A TOML text; what it leaves out has its default::
     kind = "cut"
     target = "F2.20"
     minutes = 60
+
+    [[firmware]]                # an image for all devices of one kind
+    at_h = 6
+    devices = "1ph"
+    kib = 128
+    version = "4.61"
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,7 +51,18 @@ from osgp.sim.grid_generators import new_grid
 from osgp.sim.grid_text import load_description
 from osgp.wire.errors import ConfigError
 
-__all__ = ["FAULTS", "MOST_DEVICES", "START", "Fault", "House", "StreetPlan", "default_text", "load_plan", "parse_plan"]
+__all__ = [
+    "FAULTS",
+    "MOST_DEVICES",
+    "START",
+    "Fault",
+    "House",
+    "StreetPlan",
+    "Upgrade",
+    "default_text",
+    "load_plan",
+    "parse_plan",
+]
 
 START = datetime(2025, 1, 15, tzinfo=UTC)
 """When a street begins unless its file says otherwise: midnight of a winter's day."""
@@ -93,6 +111,37 @@ class Fault:
         """When it is over; None if it never is."""
         lasts = self.kind in ("dead", "cut", "noise", "attack", "outage")
         return None if lasts and not self.minutes else self.begin_s + self.minutes * 60.0
+
+
+_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """New firmware for all devices of the kind ``devices``, as many as are known ``at_h`` hours after the beginning. ``version``:
+    major and minor number; ``activate_h``: hours after the beginning at which it is switched to, 0: as soon as it is there."""
+
+    devices: str
+    at_h: float = number(1.0, P, "", low=0.0, high=24.0 * 366)
+    kib: float = number(128.0, P, "", low=0.1, high=500.0)
+    version: str = "4.61"
+    activate_h: float = number(0.0, P, "", low=0.0, high=24.0 * 366)
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if self.devices not in KINDS:
+            raise BadSetting(
+                "devices", f"there is no kind of device {self.devices[:60]!r}", hint=f"kinds: {', '.join(KINDS)}"
+            )
+        if max(self.numbers()) > 255:
+            raise BadSetting("version", f"{self.version!r} is no version", hint='"4.61": two numbers of 0 to 255')
+
+    def numbers(self) -> tuple[int, int]:
+        """Major and minor number. Raises BadSetting."""
+        found = _VERSION.fullmatch(self.version)
+        if found is None:
+            raise BadSetting("version", f"{self.version[:40]!r} is no version", hint='"4.61": major and minor number')
+        return int(found[1]), int(found[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +205,7 @@ class StreetPlan:
     settle_s: float = 7200.0
     config: ConcentratorConfig = field(default_factory=ConcentratorConfig)
     faults: tuple[Fault, ...] = ()
+    upgrades: tuple[Upgrade, ...] = ()
 
     def with_faults(self, *faults: Fault) -> StreetPlan:
         """The same street with other faults."""
@@ -175,7 +225,7 @@ def load_plan(path: str | Path) -> StreetPlan:
 def parse_plan(content: str, where: str = "street", *, beside: Path | None = None) -> StreetPlan:
     """A plan from the text of a file; ``where`` names it in messages. Raises ConfigError with file, line and hint."""
     text = Text(content, where)
-    text.only({"street", "grid", "devices", "concentrator", "fault"})
+    text.only({"street", "grid", "devices", "concentrator", "fault", "firmware"})
     settings: _Settings = text.read(_Settings, text.table("street"), table="street")
     wanted: _GridSettings = text.read(_GridSettings, text.table("grid"), table="grid")
     grid, concentrator = _grid(text, wanted, beside or Path())
@@ -201,6 +251,15 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
                 f"no {what} is called {fault.target!r}", table="fault", index=place, key="target",
                 hint="osgp grid show lists them",
             )  # fmt: skip
+    upgrades = tuple(
+        text.read(Upgrade, each, table="firmware", index=place) for place, each in enumerate(text.tables("firmware"))
+    )
+    for place, upgrade in enumerate(upgrades):
+        if upgrade.devices not in kinds.values():
+            raise text.error(
+                f"no house has a device of the kind {upgrade.devices!r}", table="firmware", index=place, key="devices",
+                hint=f"there are {', '.join(sorted(set(kinds.values())))}",
+            )  # fmt: skip
     return StreetPlan(
         grid,
         concentrator,
@@ -212,6 +271,7 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         settings.settle_minutes * 60.0,
         config,
         faults,
+        upgrades,
     )
 
 

@@ -19,8 +19,10 @@ from osgp.app.broadcast import BroadcastSender
 from osgp.app.memory import Prefixed
 from osgp.app.profile import OsgpProfile
 from osgp.concentrator.accounts import LineCosts
+from osgp.concentrator.broadcasts import Broadcasts
 from osgp.concentrator.commission import Grant, KeyTable
 from osgp.concentrator.core import Concentrator
+from osgp.concentrator.firmware import Firmware
 from osgp.concentrator.journal import Journal
 from osgp.concentrator.routes import Path as Way
 from osgp.concentrator.routes import Step
@@ -51,6 +53,7 @@ from osgp.street.own import Own, look_at
 from osgp.street.plan import StreetPlan
 from osgp.street.trouble import Troubles
 from osgp.street.truth import Truth, compare
+from osgp.street.upgrade import Upgrades
 
 __all__ = ["StreetRun"]
 
@@ -162,6 +165,7 @@ class StreetRun:
         if capture is not None:
             self.wire.tap(lambda now, port, lpdu: capture.write_lpdu(lpdu, time_ns=round((self.start + now) * 1e9)))
         self.troubles = Troubles(self)
+        self.upgrades = Upgrades(self)
         self._truth: Truth | None = None
         self._begin()
         self.wire.at(_LEVELS_S, self._refresh, None)
@@ -224,6 +228,8 @@ class StreetRun:
             damaged=lambda: self._own_port().damaged + self._own_port().lost,
             profile=self.profile,
         )
+        self.broadcasts = Broadcasts(self.concentrator, self.topology, sender)
+        self.firmware = Firmware(self.concentrator, self.topology, self.broadcasts, self.care.keys)
         self.observed.watch(self.concentrator)
 
     def _own_port(self) -> Port:
@@ -308,6 +314,7 @@ class StreetRun:
 
     def _look(self, _: Any, now: float) -> None:
         self.troubles.look(now)
+        self.upgrades.look(now)
         self.wire.at(now + _LOOK_S, self._look, None)
 
     def run(self, *, speed: Speed = "max", progress: Callable[[float], None] | None = None) -> None:
@@ -352,7 +359,11 @@ class StreetRun:
                 schedule.hurry(device, Duty.PROFILE, now)
             elif house in logs and not profiles:
                 schedule.hurry(device, Duty.BILLING, now)
-        self.concentrator.begin(now)
+        self.touch()
+
+    def touch(self) -> None:
+        """Something was ordered of the concentrator: it looks at once."""
+        self.concentrator.begin(self.wire.now)
         self.wire.touch(self._own_port())
 
     def truth(self) -> Truth:
