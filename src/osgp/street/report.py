@@ -90,7 +90,7 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
         )
     if found["faults"]:
         parts += ["<h2>Faults</h2>", _faults(found["faults"])]
-    if found["firmware"]:
+    if found.get("firmware"):
         parts += ["<h2>Firmware</h2>", _firmware(found["firmware"])]
     for title, caption, svg in pictures(run, found):
         parts += [f"<h2>{escape(title)}</h2>", _figure(svg, caption)]
