@@ -50,7 +50,7 @@ class Spoken(NamedTuple):
 
 def waiting(stack: Stack) -> int:
     """Transactions of a node that have not begun."""
-    return sum(map(len, stack.transport._queues))
+    return sum(len(lane.waiting) for lane in stack.transport._lanes)
 
 
 def begun(stack: Stack) -> int:
@@ -61,7 +61,8 @@ def begun(stack: Stack) -> int:
 def idle(stack: Stack) -> bool:
     """Whether nothing of a node is in progress and nothing is armed."""
     transport = stack.transport
-    return stack.deadline() is None and transport.busy == 0 and not transport._busy and transport._active == [0, 0]
+    active = any(lane.active for lane in transport._lanes)
+    return stack.deadline() is None and transport.busy == 0 and not transport._busy and not active
 
 
 def onward(frame: bytes) -> int:

@@ -69,7 +69,7 @@ def test_a_chain_of_enhanced_mode_with_a_number_beyond_15() -> None:
     """The hops below speak the old mode and take a number of their own."""
     sender, agent, target = street(3)
     line = Line(sender, agent, target)
-    sender.transport.numbers._next[False, 4095] = 300
+    sender.transport.numbers._next[2] = 300  # of messages without priority in enhanced mode
     responses: list[bytes] = []
 
     def hear(place: int, event: Any) -> None:

@@ -464,15 +464,18 @@ class BadLine(RuleBasedStateMachine):
         for node in self.line.nodes:
             transport = node.transport
             general = set(transport._general)
-            assert not [key for key in transport._exact if key[:2] in general]
-            for table in (transport._exact, transport._general):
-                assert all(each.key == key and each.deadline is not None for key, each in table.items())
-            assert begun(node) == sum(transport._active)
+            assert not [peer for peer, each in transport._exact.items() if (peer[0], each.number) in general]
+            assert all(each.peer == peer and each.deadline is not None for peer, each in transport._exact.items())
+            for key, each in transport._general.items():
+                assert (each.options.priority, each.number) == key
+                assert each.deadline is not None
+            assert {each.peer for each in transport._general.values()} == transport._busy
+            assert begun(node) == sum(lane.active for lane in transport._lanes)
             assert len(
                 {each.handle for each in transport._exact.values()}
                 | {each.handle for each in transport._general.values()}
             ) == begun(node)
-            assert all(active <= transport.concurrent for active in transport._active)
+            assert all(lane.active <= transport.concurrent for lane in transport._lanes)
 
     @invariant()
     def nothing_grows(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId
 from osgp.lon.configuration import domain_entry
-from osgp.lon.entries import LastByte
+from osgp.lon.entries import LastByte, NodeState
 from osgp.lon.events import (
     Dropped,
     MessageReceived,
@@ -546,6 +546,36 @@ def test_what_cannot_be_sent(destination: SubnetNode, apdu: bytes, options: Opti
     with pytest.raises(LocalProtocolError, match=words):
         a.request(destination, apdu, 0.0, options)
     assert a.outgoing(0.0) == []
+
+
+def test_each_message_goes_from_the_place_that_the_node_has_then() -> None:
+    a = node(1, 10)
+    for number, (subnet, here) in enumerate([(1, 10), (2, 11), (2, 12)]):
+        a.configuration.join(0, domain_entry(DOMAIN, subnet, here))
+        handle = a.request(B, b"\x51", number)
+        (packet,) = a.outgoing(number)
+        assert (packet.npdu.source_subnet, packet.npdu.source_node.node) == (subnet, here)
+        a.cancel(handle, number)
+    a.configuration.state = NodeState.UNCONFIGURED
+    with pytest.raises(LocalProtocolError, match="no domain 0"):
+        a.request(B, b"\x51", 3.0)
+    a.configuration.state = NodeState.CONFIGURED
+    a.request(B, b"\x51", 4.0)
+    assert len(a.outgoing(4.0)) == 1
+
+
+def test_each_message_goes_into_the_domain_that_its_options_name() -> None:
+    a = node(1, 10)
+    a.configuration.join(1, domain_entry(b"XYZ", 7, 8))
+    for domain, options in [
+        (DOMAIN, Options()),
+        (b"XYZ", Options(domain_index=1)),
+        (b"", Options(flex_domain=b"")),
+    ] * 2:
+        handle = a.request(B, b"\x51", 0.0, options)
+        (packet,) = a.outgoing(0.0)
+        assert packet.npdu.domain == domain
+        a.cancel(handle, 0.0)
 
 
 def test_an_unconfigured_node_only_answers() -> None:

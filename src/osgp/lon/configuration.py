@@ -17,6 +17,7 @@ from osgp.lon.entries import (
     DomainEntry,
     DomainFlags,
     DomainNode,
+    LastByte,
     NodeState,
     NodeStateByte,
     Statistics,
@@ -30,6 +31,8 @@ DOMAINS = 2
 """Entries of a domain table."""
 ADDRESSES = 15
 """Entries of an address table."""
+_NON_GROUP_S = tuple(RECEIVE_S[LastByte(value).non_group_timer] for value in range(256))
+"""How long messages to a node alone are remembered, by the last byte of its configuration block."""
 
 
 class Membership(NamedTuple):
@@ -175,7 +178,7 @@ class Configuration:
     @property
     def non_group_timer_s(self) -> float:
         """How long messages to this node alone are remembered, seconds."""
-        return RECEIVE_S[self.block.last.non_group_timer]
+        return _NON_GROUP_S[self.block.last]
 
     @property
     def open_media_key(self) -> bytes:

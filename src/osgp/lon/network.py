@@ -60,7 +60,7 @@ class Note:
         "destination",
         "domain",
         "key",
-        "node",
+        "peer",
         "place",
         "priority",
         "reader",
@@ -68,7 +68,6 @@ class Note:
         "session",
         "source",
         "state",
-        "subnet",
     )
 
     def __init__(self, reader: object, configuration: Configuration, letter: Letter) -> None:
@@ -89,9 +88,9 @@ class Note:
         self.session = pdu_type == _SPDU
         self.priority = header >= _PRIORITY
         self.domain = npdu.domain
-        self.subnet = npdu.source_subnet
-        self.node = npdu.source_node & 0x7F
-        self.source = subnet_node(self.subnet, self.node)
+        subnet, node = npdu.source_subnet, npdu.source_node & 0x7F
+        self.source = subnet_node(subnet, node)
+        self.peer = (self.priority, self.domain, subnet, node)
         self.destination = destination_of(npdu)
         self.key = record_key(packet)
 

@@ -42,45 +42,46 @@ class TransactionNumbers:
 
     def __init__(self, *, destinations: int = DESTINATIONS, first: int = 0) -> None:
         self.destinations = destinations
-        self._next = {(priority, most): first for priority in (False, True) for most in (15, 4095)}
+        self._next = [first] * 4
         self._table: dict[Hashable, Remembered] = {}
         self._inherited: dict[Hashable, Remembered] = {}
 
     def allocate(
-        self, priority: bool, destination: Hashable, taken: Callable[[int], bool] | None, now: float, most: int = 15
+        self, priority: bool, peer: Hashable, taken: Callable[[int], bool] | None, now: float, most: int = 15
     ) -> Remembered | None:
         """The number of a new transaction, or None if there is none now: the table is full, or all numbers are taken.
 
-        Whoever gets it sets ``used_at`` when the transaction is over.
+        ``peer``: the destination together with the priority class, which has destinations of its own. Whoever gets the number sets
+        ``used_at`` when the transaction is over.
         """
         table = self._table
-        key = (priority, destination)
-        known = table.get(key)
-        if known is None and len(table) >= self.destinations:
-            oldest = min(table, key=lambda each: table[each].used_at)
-            if table[oldest].used_at + MEMORY_S > now:
-                return None
-            del table[oldest]
-        elif known is not None and not self._inherited and taken is None:
-            counter = (priority, most)
-            number = self._next[counter]
-            if number != known.number:
-                self._next[counter] = number + 1 if number < most else 1
-                known.number = number
-                known.used_at = now
-                return known
+        counter = 1 if priority else 0
+        if most != 15:
+            counter += 2
+        number = self._next[counter]
+        known = table.get(peer)
+        if known is None:
+            if len(table) >= self.destinations:
+                oldest = min(table, key=lambda each: table[each].used_at)
+                if table[oldest].used_at + MEMORY_S > now:
+                    return None
+                del table[oldest]
+        elif number != known.number and taken is None and not self._inherited:
+            self._next[counter] = number + 1 if number < most else 1
+            known.number = number
+            known.used_at = now
+            return known
         forbidden = known.number if known is not None and known.used_at + MEMORY_S > now else -1
         other = -1
         if self._inherited:
-            inherited = self._inherited.get(key)
+            inherited = self._inherited.get(peer)
             other = inherited.number if inherited is not None and inherited.used_at + MEMORY_S > now else -1
-        number = self._next[priority, most]
         for _ in range(most + 1):
             following = number + 1 if number < most else 1
             if number != forbidden and number != other and (taken is None or not taken(number)):
-                self._next[priority, most] = following
+                self._next[counter] = following
                 if known is None:
-                    known = table[key] = Remembered(number, now)
+                    known = table[peer] = Remembered(number, now)
                 else:
                     known.number = number
                     known.used_at = now
@@ -88,21 +89,20 @@ class TransactionNumbers:
             number = following
         return None
 
-    def inherit(self, priority: bool, destination: Hashable, number: int, now: float) -> Remembered | None:
-        """Take the number of another node's transaction for one nested in it; None if the last one towards ``destination`` had it too.
+    def inherit(self, peer: Hashable, number: int, now: float) -> Remembered | None:
+        """Take the number of another node's transaction for one nested in it; None if the last one towards ``peer`` had it too.
 
         A late answer to that one would be taken for an answer to this. Numbers taken over are remembered apart from our own, at most
         as many: whoever sends through this node does not make it wait.
         """
-        key = (priority, destination)
         for table in (self._table, self._inherited):
-            known = table.get(key)
+            known = table.get(peer)
             if known is not None and known.number == number and known.used_at + MEMORY_S > now:
                 return None
-        self._inherited.pop(key, None)
+        self._inherited.pop(peer, None)
         if len(self._inherited) >= self.destinations:
             del self._inherited[next(iter(self._inherited))]
-        found = self._inherited[key] = Remembered(number, now)
+        found = self._inherited[peer] = Remembered(number, now)
         return found
 
     def free_at(self) -> float:

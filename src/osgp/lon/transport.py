@@ -13,6 +13,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from osgp.lon import auth
@@ -57,6 +58,7 @@ _FIRST = tuple(write_pdu(True, MESSAGE, number) for number in range(16))
 """The first byte of a plain message, by its transaction number; TPDU and SPDU have one shape."""
 _new = object.__new__
 _tuple = tuple.__new__
+_push = heapq.heappush
 _FORMATS = {
     SubnetNode: AddressFormat.SUBNET_NODE,
     Group: AddressFormat.MULTICAST,
@@ -127,7 +129,7 @@ class Transaction:
         "expected",
         "granted",
         "handle",
-        "key",
+        "lane",
         "last",
         "left",
         "membership",
@@ -144,10 +146,11 @@ class Transaction:
 
     # Set when it begins.
     deadline: float | None
-    key: tuple[object, ...]
+    lane: _Lane
     last: Packet | Letter | None
     number: int
-    peer: tuple[bool, object]
+    peer: tuple[object, ...]
+    remembered: Remembered
 
     def __init__(
         self,
@@ -171,7 +174,6 @@ class Transaction:
         self.left = options.retry
         self.version = ENHANCED if options.enhanced else LEGACY
         self.answered: set[object] | None = None
-        self.remembered: Remembered | None = None
         self.expected = 1
         self.attempts = self.restarts = self.put_off = self.granted = 0
 
@@ -181,15 +183,28 @@ class Transaction:
         return self.service == _REQUEST
 
 
+class _Lane:
+    """One priority class: what waits for its turn, in order, and how many transactions are in progress."""
+
+    __slots__ = ("active", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Transaction] = deque()
+        self.active = 0
+
+
 class _Cover(Envelope):
-    """The envelope of plain messages to one node."""
+    """The envelope of plain messages to one node. ``link``: its link header, as a number."""
 
-    __slots__ = ("membership", "service")
+    __slots__ = ("link", "membership", "service")
 
-    def __init__(self, packet: Packet, service: int, membership: Membership | None) -> None:
+    def __init__(self, transaction: Transaction, link: int) -> None:
+        self.link = link
+        self.service = transaction.service
+        self.membership = transaction.membership
+        pdu_type = _SPDU if self.service == _REQUEST else _TPDU
+        packet = send_packet(self.membership, transaction.domain, transaction.destination, pdu_type, b"", link)
         super().__init__(packet.header, packet.npdu)
-        self.service = service
-        self.membership = membership
 
 
 class Transport:
@@ -221,14 +236,16 @@ class Transport:
         self.queue = queue
         self.quiet_until = quiet_until
         self._handle = 0
-        self._queues: tuple[deque[Transaction], deque[Transaction]] = (deque(), deque())
-        self._active = [0, 0]
+        self._lanes = (_Lane(), _Lane())
         self._exact: dict[tuple[object, ...], Transaction] = {}
         self._general: dict[tuple[object, ...], Transaction] = {}
-        self._busy: set[tuple[bool, object]] = set()
+        self._busy: set[tuple[object, ...]] = set()
         self._timers: list[tuple[float, int, Transaction]] = []
         self._retry_at: float | None = None
         self._study(DEFAULTS)
+        self._places: dict[bytes, Membership] | None = None
+        self._placed: Options | None = None
+        self._home: tuple[Membership | None, bytes] = (None, b"")
         self.waits: Callable[[bytes], bool] | None = None
 
     # ---- commands --------------------------------------------------------------------------------------------------
@@ -269,26 +286,27 @@ class Transport:
                 Transaction(handle, service, destination, apdu, options, membership, domain, nested), True, now
             )
             return handle
-        priority = options.priority
-        waiting = self._queues[priority]
+        lane = self._lanes[1 if options.priority else 0]
+        waiting = lane.waiting
         if len(waiting) >= self.queue:
             raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
         transaction = Transaction(handle, service, destination, apdu, options, membership, domain, nested)
-        if self._active[priority] < self.concurrent:
-            if not waiting and nested is None and now >= self.quiet_until and self._begun(transaction, priority, now):
+        transaction.lane = lane
+        if lane.active < self.concurrent:
+            if not waiting and nested is None and now >= self.quiet_until and self._begun(transaction, now):
                 return handle
             waiting.append(transaction)
-            self._pump(priority, now)
+            self._pump(lane, now)
         else:
             waiting.append(transaction)
         return handle
 
     def cancel(self, handle: int, now: float) -> bool:
         """Give up a transaction: it ends as failed. False if it is over already."""
-        for waiting in self._queues:
-            for transaction in waiting:
+        for lane in self._lanes:
+            for transaction in lane.waiting:
                 if transaction.handle == handle:
-                    waiting.remove(transaction)
+                    lane.waiting.remove(transaction)
                     self._tell_end(transaction, False, now, "cancelled")
                     return True
         for table in (self._exact, self._general):
@@ -299,9 +317,19 @@ class Transport:
         return False
 
     def _place(self, options: Options) -> tuple[Membership | None, bytes]:
+        """Who we are for messages with these options, and their domain; looked up anew when our places or the options are others."""
+        places = self.configuration.places()
+        if places is self._places and options is self._placed:
+            return self._home
+        self._home = self._found_place(options, places)
+        self._places, self._placed = places, options
+        return self._home
+
+    @staticmethod
+    def _found_place(options: Options, places: dict[bytes, Membership]) -> tuple[Membership | None, bytes]:
         if options.flex_domain is not None:
             return None, options.flex_domain
-        for domain, membership in self.configuration.places().items():
+        for domain, membership in places.items():
             if membership.domain_index == options.domain_index:
                 return membership, domain
         raise LocalProtocolError(
@@ -312,70 +340,70 @@ class Transport:
     @property
     def busy(self) -> int:
         """Transactions in progress or waiting."""
-        return len(self._exact) + len(self._general) + sum(map(len, self._queues))
+        return len(self._exact) + len(self._general) + sum(len(lane.waiting) for lane in self._lanes)
 
     def room(self, priority: bool) -> bool:
         """Whether a further transaction of that class would be taken."""
-        return len(self._queues[priority]) < self.queue
+        return len(self._lanes[1 if priority else 0].waiting) < self.queue
 
     # ---- beginning -------------------------------------------------------------------------------------------------
-    def _pump(self, priority: bool, now: float) -> None:
+    def _pump(self, lane: _Lane, now: float) -> None:
         """Begin what may begin, in order; what must wait for its peer or a number lets others pass."""
-        waiting = self._queues[priority]
+        waiting = lane.waiting
         if now < self.quiet_until:
             return
         place = 0
-        while place < len(waiting) and self._active[priority] < self.concurrent:
+        while place < len(waiting) and lane.active < self.concurrent:
             transaction = waiting[place]
             nested = transaction.nested
             if nested is not None and nested.begin_by is not None and nested.begin_by <= now:
                 del waiting[place]
                 self._tell_end(transaction, False, now)
                 continue
-            if self._begun(transaction, priority, now):
+            if self._begun(transaction, now):
                 del waiting[place]
             else:
                 place += 1
 
-    def _begun(self, transaction: Transaction, priority: bool, now: float) -> bool:
+    def _begun(self, transaction: Transaction, now: float) -> bool:
         """Begin a transaction, unless it must wait for its peer or a number."""
-        destination = transaction.destination
+        destination, priority, lane = transaction.destination, transaction.options.priority, transaction.lane
         single = type(destination) is SubnetNode
+        peer: tuple[object, ...]
         if single:
-            who: object = (transaction.domain, destination.subnet, destination.node)  # type: ignore[union-attr]  # see single
+            peer = (priority, transaction.domain, destination.subnet, destination.node)  # type: ignore[union-attr]  # see single
+            if peer in self._exact:
+                return False
         else:
-            who = self._who(transaction)
-        peer = (priority, who)
-        if peer in self._busy:
-            return False
+            peer = (priority, self._who(transaction))
+            if peer in self._busy:
+                return False
         nested = transaction.nested
         remembered = None
         if nested is not None and nested.transaction is not None:
             if self._is_taken(transaction, priority, nested.transaction):
                 return False
-            remembered = self.numbers.inherit(priority, who, nested.transaction, now)
+            remembered = self.numbers.inherit(peer, nested.transaction, now)
         if remembered is None:
             most = 15 if transaction.version == LEGACY else 4095
-            taken = (lambda number: self._is_taken(transaction, priority, number)) if self._active[priority] else None
-            remembered = self.numbers.allocate(priority, who, taken, now, most)
+            taken = partial(self._is_taken, transaction, priority) if lane.active else None
+            remembered = self.numbers.allocate(priority, peer, taken, now, most)
             if remembered is None:
                 self._retry_at = max(self.numbers.free_at(), now + 0.01)
                 return False
         transaction.peer = peer
         transaction.remembered = remembered
-        transaction.number = number = remembered.number
+        transaction.number = remembered.number
         if single:
-            transaction.key = key = (priority, number, transaction.domain, destination.subnet, destination.node)  # type: ignore[union-attr]  # see single
-            self._exact[key] = transaction
+            self._exact[peer] = transaction
         else:
             if isinstance(destination, Group):
                 transaction.expected = max(1, destination.size - 1)
             elif isinstance(destination, Broadcast):
                 transaction.expected = transaction.options.max_responses
-            transaction.key = (priority, number)
-            self._general[transaction.key] = transaction
-        self._active[priority] += 1
-        self._busy.add(peer)
+            self._general[priority, transaction.number] = transaction
+            self._busy.add(peer)
+        lane.active += 1
         self._transmit(transaction, now)
         return True
 
@@ -400,24 +428,18 @@ class Transport:
 
     def _transmit(self, transaction: Transaction, now: float) -> None:
         """Send (again), and wait."""
-        options = transaction.options
-        service = transaction.service
-        left = transaction.left
-        first = transaction.attempts == 0
+        options, service, left = transaction.options, transaction.service, transaction.left
+        first = not transaction.attempts
         if options is not self._options:
             self._study(options)
-        if not (self._plain and type(transaction.destination) is SubnetNode) or service == _REPEATED:
+        if not self._plain or service == _REPEATED or type(transaction.destination) is not SubnetNode:
             self._compose(transaction, left, first)
         else:  # a plain message to one node goes in the envelope of the one before, if that was alike
-            link = self._links[left <= (1 if first else 2)]
-            membership, remembered = transaction.membership, transaction.remembered
-            cover: _Cover | None = None if remembered is None else remembered.cover
-            if cover is None or cover.header != link or cover.service != service or cover.membership is not membership:
-                pdu_type = _SPDU if service == _REQUEST else _TPDU
-                packet = send_packet(membership, transaction.domain, transaction.destination, pdu_type, b"", link)
-                cover = _Cover(packet, service, membership)
-                if remembered is not None:
-                    remembered.cover = cover
+            link = self._last_link if left <= (1 if first else 2) else self._link
+            remembered, membership = transaction.remembered, transaction.membership
+            cover: _Cover | None = remembered.cover
+            if cover is None or cover.link != link or cover.service != service or cover.membership is not membership:
+                remembered.cover = cover = _Cover(transaction, link)
             transaction.last = letter = _new(Letter)  # as packet.letter_of
             letter.envelope = cover
             letter.pdu = _FIRST[transaction.number] + transaction.apdu
@@ -430,9 +452,9 @@ class Transport:
             transaction.attempts += 1
             transaction.put_off = transaction.granted = 0
         timers = self._timers
-        if transaction.nested is None and len(timers) < _FEW:
+        if len(timers) < _FEW and transaction.nested is None:
             transaction.deadline = deadline = now + options.timer_s
-            heapq.heappush(timers, (deadline, transaction.handle, transaction))
+            _push(timers, (deadline, transaction.handle, transaction))
         else:
             self._arm(transaction, now)
 
@@ -444,10 +466,8 @@ class Transport:
         if options.priority:
             link |= _PRIORITY
         alternate = options.alternate_path
-        self._links = (
-            link | _ALTERNATE if alternate else link,
-            link if alternate is not None and not alternate else link | _ALTERNATE,
-        )
+        self._link = link | _ALTERNATE if alternate else link
+        self._last_link = link if alternate is not None and not alternate else link | _ALTERNATE
 
     def _compose(self, transaction: Transaction, left: int, first: bool) -> None:
         """Send a message as its service, its destination and its options want it, anew each time."""
@@ -514,7 +534,7 @@ class Transport:
             wait += transaction.nested.extra_wait_s
         transaction.deadline = deadline = now + wait
         timers = self._timers
-        heapq.heappush(timers, (deadline, transaction.handle, transaction))
+        _push(timers, (deadline, transaction.handle, transaction))
         if len(timers) > _FEW and len(timers) > 4 * (len(self._exact) + len(self._general)):
             self._timers = [entry for entry in timers if entry[2].deadline == entry[0]]
             heapq.heapify(self._timers)
@@ -525,9 +545,8 @@ class Transport:
         header, npdu = packet.header, packet.npdu
         priority = header >= _PRIORITY
         version = npdu.control >> 6  # both have numbers of their own, which may be the same
-        source_node = npdu.source_node & 0x7F
-        found = self._exact.get((priority, number, npdu.domain, npdu.source_subnet, source_node))
-        if found is not None:
+        found = self._exact.get((priority, npdu.domain, npdu.source_subnet, npdu.source_node & 0x7F))
+        if found is not None and found.number == number:
             return found if npdu.group is None and found.version == version else None
         found = self._general.get((priority, number))
         if found is None or found.version != version:
@@ -553,9 +572,10 @@ class Transport:
         """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late). ``note``: on the packet's envelope, if it is a
         letter."""
         if note is not None:
-            transaction = self._exact.get((note.priority, number, note.domain, note.subnet, note.node))
+            transaction = self._exact.get(note.peer)
             if (
                 transaction is not None
+                and transaction.number == number
                 and transaction.nested is None
                 and transaction.version == LEGACY
                 and transaction.service == (_REQUEST if session else _ACKD)
@@ -644,27 +664,26 @@ class Transport:
 
     # ---- ends ------------------------------------------------------------------------------------------------------
     def _end(self, transaction: Transaction, complete: bool, now: float, reason: str = "no answer") -> None:
-        priority = transaction.options.priority
+        lane, peer = transaction.lane, transaction.peer
         if type(transaction.destination) is SubnetNode:
-            del self._exact[transaction.key]
+            del self._exact[peer]
         else:
-            del self._general[transaction.key]
-        self._busy.discard(transaction.peer)
-        self._active[priority] -= 1
+            del self._general[transaction.options.priority, transaction.number]
+            self._busy.discard(peer)
+        lane.active -= 1
         transaction.deadline = None
         timers = self._timers
         if timers and timers[-1][2] is transaction:
             timers.pop()  # the last entry of a heap may go
-        if transaction.remembered is not None:
-            transaction.remembered.used_at = now
+        transaction.remembered.used_at = now
         if complete and transaction.nested is None:
             self.events.append(_tuple(TransactionCompleted, (transaction.handle, transaction.attempts or 1)))
         else:
             if not complete:
                 self.configuration.statistics.count("transaction_timeouts")
             self._tell_end(transaction, complete, now, reason)
-        if self._queues[priority]:
-            self._pump(priority, now)
+        if lane.waiting:
+            self._pump(lane, now)
 
     def _tell_end(self, transaction: Transaction, complete: bool, now: float, reason: str = "no answer") -> None:
         if transaction.nested is not None:
@@ -695,9 +714,10 @@ class Transport:
                 break
             heapq.heappop(timers)
             due = None
-        if self._queues[0] or self._queues[1]:
+        plain, urgent = self._lanes
+        if plain.waiting or urgent.waiting:
             other = None
-            if self.quiet_until > 0 and self._retry_at is None and not any(self._active):
+            if self.quiet_until > 0 and self._retry_at is None and not plain.active and not urgent.active:
                 other = self.quiet_until
             elif self._retry_at is not None:
                 other = self._retry_at
@@ -723,8 +743,8 @@ class Transport:
                 self._end(transaction, complete, now)
             timers = self._timers
         self._retry_at = None
-        for priority in (True, False):
-            self._pump(priority, now)
+        for lane in reversed(self._lanes):
+            self._pump(lane, now)
 
     def _must_wait(self, transaction: Transaction) -> bool:
         """Whether our copy has not had its turn on a shared line, or the answer can hardly have had its own."""
@@ -743,9 +763,9 @@ class Transport:
 
     def forget(self, now: float, reason: str = "reset") -> None:
         """End everything: the node is reset."""
-        for waiting in self._queues:
-            while waiting:
-                self._tell_end(waiting.popleft(), False, now, reason)
+        for lane in self._lanes:
+            while lane.waiting:
+                self._tell_end(lane.waiting.popleft(), False, now, reason)
         for table in (self._exact, self._general):
             for transaction in list(table.values()):
                 self._end(transaction, False, now, reason)
