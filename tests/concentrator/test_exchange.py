@@ -10,6 +10,7 @@ from osgp.concentrator.tasks import Cancelled
 from osgp.lon.address import Broadcast
 from osgp.lon.events import MessageReceived
 from osgp.lon.proxy import Hop
+from osgp.street.few import use_of_line
 from osgp.wire.errors import BadDigest, NoAnswer, NoRoute, Replayed
 from tests.concentrator.world import World
 from tests.node.meters import make
@@ -288,31 +289,14 @@ def test_requests_announce_what_the_policy_says(backlog: int | None, announced: 
 def test_a_line_without_losses_is_kept_busy(repeaters: int, least: float) -> None:
     """Against the mean back-off capacity of ``spec/perf-anchors.md`` section 8."""
     world = World(3, repeaters=repeaters, seed=5)
-    bound, took = throughput(world, exchanges=100, legs=repeaters + 1)
+    bound, took = use_of_line(world, exchanges=100, legs=repeaters + 1)
     assert bound / took >= least
 
 
 def test_a_line_that_loses_a_tenth_of_all_frames_is_kept_busy() -> None:
     world = World(3, loss=0.1, seed=5)
-    bound, took = throughput(world, exchanges=150, legs=1)
+    bound, took = use_of_line(world, exchanges=150, legs=1)
     assert bound / took >= 0.9 * 0.9**2
-
-
-def throughput(world: World, *, exchanges: int, legs: int) -> tuple[float, float]:
-    """(seconds that so many largest reads take at the mean back-off, seconds that they took), per device."""
-
-    async def visit(number: int) -> None:
-        access = world.access(number)
-        for _ in range(exchanges):
-            assert len(await access.read_part(23, 0, 84)) == 84
-
-    async def everybody() -> None:
-        for task in [world.asker.tasks.start(visit(number), 0.0) for number in range(len(world.peers))]:
-            await task
-
-    world.do(everybody(), limit_s=1e9)
-    each = LineCosts().exchange_s(21, 96, legs)
-    return each * exchanges * len(world.peers), world.wire.now
 
 
 def test_times_of_exchanges_are_those_of_the_anchors() -> None:

@@ -1,219 +1,28 @@
-"""A line in virtual time with simulated meters and what asks them; a security that hides nothing but counts as the real one does."""
+"""A line in virtual time with simulated meters and what asks them (``osgp.street.few``), the meters with a simple load."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Callable
 from typing import Any
 
-from osgp.app.verdict import Accepted, OutOfStep, Refused, Verdict
-from osgp.concentrator.accounts import AirtimeAccount, LineCosts
-from osgp.concentrator.door import PowerLineAccess
-from osgp.concentrator.exchange import Exchanges, FixedRoutes, Peer, Policy, Priority, Route
-from osgp.concentrator.tasks import Tasks
-from osgp.lon.address import SubnetNode
-from osgp.lon.configuration import Configuration, domain_entry
-from osgp.lon.csma import A_BAND, ChannelTiming
-from osgp.lon.events import MessageReceived
-from osgp.lon.interests import Interests
-from osgp.lon.packet import Packet
-from osgp.lon.proxy import Hop
 from osgp.node.meter import Meter
-from osgp.node.server import Port as TablePort
-from osgp.node.stack import Stack
-from osgp.sim.wire import Port, Quality, Wire
+from osgp.street.few import Few, PlainDevice, PlainSealer, stack_at
 from tests.node.meters import START, make
 
-REQUEST, SEQUENCE_ERROR = 0x10, 0x16
-SECURITY = bytes(8)
+__all__ = ["PlainSealer", "TestDevice", "World", "stack_at"]
 
 
-def stack_at(node: int, subnet: int = 1, *, destinations: int = 300) -> Stack:
-    """A commissioned node that remembers messages as long as the standard allows."""
-    configuration = Configuration(bytes.fromhex("070000000000")[:5] + bytes([node]))
-    configuration.join(0, domain_entry(b"I", subnet, node))
-    configuration.block.last = configuration.block.last.with_(non_group_timer=15)
-    return Stack(configuration, token=Random(node).randbytes, quiet_s=0.0, destinations=destinations)
-
-
-class PlainSealer:
-    """Sequence numbers and lengths of the real suite, nothing secret. ``spoil``: the next answers that it takes for forged."""
-
-    def __init__(self) -> None:
-        self.sequence = 0x1000
-        self.sealed: list[bytes] = []
-        self.spoil = 0
-        self.given_up = 0
-
-    def seal(self, message: bytes, now: float) -> bytes:
-        self.sequence += 1
-        self.sealed.append(message)
-        return bytes([REQUEST]) + message + self.sequence.to_bytes(4, "big") + SECURITY
-
-    def open(self, apdu: bytes, now: float) -> Verdict:
-        if self.spoil:
-            self.spoil -= 1
-            return Refused("bad-tag")
-        if apdu[:1] == bytes([SEQUENCE_ERROR]):
-            following = int.from_bytes(apdu[1:5], "big")
-            self.sequence = max(self.sequence, following - 1)
-            return OutOfStep(following)
-        if apdu[:1] != bytes([REQUEST]):
-            return Refused("code")
-        return Accepted(apdu[1:-8])
-
-    def give_up(self) -> None:
-        self.given_up += 1
-
-
-class TestDevice:
-    """A meter's tables behind a stack: what is sealed plainly is answered, an exact repeat from memory, an old number refused."""
+class TestDevice(PlainDevice):
+    """A meter's tables behind a stack."""
 
     __test__ = False
 
     def __init__(self, node: int, meter: Meter) -> None:
-        self.stack = stack_at(node)
-        self.node = node
-        self.meter = meter
-        self.port = TablePort("pl")
-        self.last = 0x0FFF
-        self.stored: tuple[bytes, bytes] = (b"", b"")
-        self.executed: list[bytes] = []
-        self.silent = False
-        self.busy: list[int] = []
-        self.start = START
-
-    def on_events(self, port: Port, events: Sequence[Any], now: float) -> None:
-        for event in events:
-            if isinstance(event, MessageReceived) and event.reply is not None and event.apdu[0] == REQUEST:
-                if self.silent:
-                    continue
-                self.stack.respond(event.reply, self.answer(event.apdu, now), now)
-
-    def answer(self, apdu: bytes, now: float) -> bytes:
-        if apdu == self.stored[0]:
-            return self.stored[1]
-        sequence = int.from_bytes(apdu[-12:-8], "big")
-        if sequence <= self.last:
-            return bytes([SEQUENCE_ERROR]) + (self.last + 1).to_bytes(4, "big") + SECURITY
-        self.last = sequence
-        message = apdu[1:-12]
-        self.executed.append(message)
-        if self.busy:
-            reply = bytes([self.busy.pop(0)])
-        else:
-            self.meter.advance(self.start + now)
-            reply = self.meter.server.handle_message(message, "MK", self.start + now, self.port)
-        if len(reply) > 87:
-            reply = b"\x04"
-        self.stored = (apdu, bytes([REQUEST]) + reply + SECURITY)
-        return self.stored[1]
+        super().__init__(node, meter, START)
 
 
-class Asker:
-    """Exchanges and tasks over one stack, as the concentrator's core joins them, for a wire."""
+class World(Few):
+    """One asker, some meters, a wire."""
 
-    def __init__(
-        self,
-        stack: Stack,
-        *,
-        routes: FixedRoutes | None = None,
-        policy: Policy | None = None,
-        account: AirtimeAccount | None = None,
-    ) -> None:
-        self.stack = stack
-        self.tasks = Tasks()
-        self.exchanges = Exchanges(
-            stack,
-            routes=routes,
-            policy=policy,
-            costs=LineCosts(),
-            account=account or AirtimeAccount(share=1.0),
-        )
-
-    def receive(self, packet: Packet, now: float) -> None:
-        self.stack.receive(packet, now)
-        self.work(now)
-
-    def receive_frame(self, lpdu: bytes, now: float) -> None:
-        self.stack.receive_frame(lpdu, now)
-        self.work(now)
-
-    def outgoing(self, now: float) -> list[Packet]:
-        return self.stack.outgoing(now)
-
-    def events(self) -> Sequence[Any]:
-        return ()
-
-    def deadline(self) -> float | None:
-        due = [self.stack.deadline(), self.tasks.deadline(), self.exchanges.deadline()]
-        return min((each for each in due if each is not None), default=None)
-
-    def wake(self, now: float) -> None:
-        self.stack.wake(now)
-        self.work(now)
-
-    def interests(self) -> Interests:
-        return self.stack.interests()
-
-    def work(self, now: float) -> None:
-        while True:
-            for event in self.stack.events():
-                self.exchanges.take(event, now)
-            self.tasks.run(now)
-            self.exchanges.pump(now)
-            if not self.stack._events and not self.tasks.ready:
-                return
-
-
-class World:
-    """One asker, some meters, a wire. ``repeaters``: nodes from 101 on, chained to the devices by ``hops``."""
-
-    def __init__(
-        self,
-        count: int = 1,
-        *,
-        access: ChannelTiming | None = A_BAND,
-        loss: float = 0.0,
-        seed: int = 1,
-        repeaters: int = 0,
-        policy: Policy | None = None,
-        account: AirtimeAccount | None = None,
-        meter: Callable[[], Meter] = lambda: make("1ph"),
-    ) -> None:
-        self.wire = Wire(random=Random(seed), access=access, quality=Quality(loss=loss))
-        self.routes = FixedRoutes()
-        self.asker = Asker(stack_at(100), routes=self.routes, policy=policy, account=account)
-        self.port = self.wire.join(self.asker)
-        self.repeaters = []
-        for number in range(repeaters):
-            stack = stack_at(101 + number)
-            self.repeaters.append(self.wire.join(stack, on_events=lambda port, events, now: None))
-        hops = tuple(Hop(1, 101 + number) for number in range(repeaters))
-        self.devices: list[TestDevice] = []
-        self.ports: list[Port] = []
-        self.peers: list[Peer] = []
-        self.sealers: list[PlainSealer] = []
-        for number in range(count):
-            device = TestDevice(1 + number, meter())
-            self.devices.append(device)
-            self.ports.append(self.wire.join(device.stack, on_events=device.on_events))
-            sealer = PlainSealer()
-            self.sealers.append(sealer)
-            self.peers.append(Peer(number, SubnetNode(1, 1 + number), sealer))
-            if hops:
-                self.routes.by_device[number] = Route(hops, alternate_path=False)
-
-    def access(self, number: int = 0, priority: Priority = Priority.ON_DEMAND) -> PowerLineAccess:
-        return PowerLineAccess(self.asker.exchanges, self.asker.tasks, self.peers[number], priority)
-
-    def do(self, coroutine: Any, *, limit_s: float = 600.0) -> Any:
-        """The result of a coroutine that asks devices."""
-        task = self.asker.tasks.start(coroutine, self.wire.now)
-        self.asker.work(self.wire.now)
-        self.wire.touch(self.port)
-        end = self.wire.now + limit_s
-        while not task.is_done and self.wire.now < end and self.wire.step():
-            pass
-        assert task.is_done, "still waiting"
-        return task.result()
+    def __init__(self, count: int = 1, *, meter: Callable[[], Meter] = lambda: make("1ph"), **options: Any) -> None:
+        super().__init__(count, meter=meter, start=START, **options)
