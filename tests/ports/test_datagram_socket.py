@@ -18,10 +18,12 @@ HERE = "127.0.0.1"
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine to its end in either kind of event loop."""
-    loop = asyncio.new_event_loop() if request.param == "asyncio" else udp.new_event_loop()
+@pytest.fixture(params=["asyncio", "uvloop", "no epoll"])
+def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a coroutine to its end in either kind of event loop, and where the operating system has no epoll."""
+    loop = udp.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
+    if request.param == "no epoll":
+        monkeypatch.delattr("select.epoll", raising=False)
     yield lambda main: loop.run_until_complete(asyncio.wait_for(main(), 10))
     loop.close()
 
@@ -130,6 +132,42 @@ def test_a_datagram_that_is_too_long_is_told_and_one_to_a_wrong_kind_of_address_
             with pytest.raises(ValueError, match="is no address for this socket"):
                 transport.sendto(b"x", wrong)
         transport.close()
+
+    run(main)
+
+
+def test_many_sockets_get_what_is_theirs_and_one_that_fails_or_closes_others_keeps_it_from_nobody_else(
+    run: Run,
+) -> None:
+    async def main() -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        pairs = [opened() for _ in range(100)]
+        pairs[0][0].then = lambda: 1 / 0
+        pairs[1][0].then = pairs[2][1].close
+        with bound_socket(HERE, 0) as sender:
+            for number, (_, transport) in enumerate(pairs):
+                sender.sendto(str(number).encode(), transport.get_extra_info("sockname"))
+            await until(lambda: all(heard.data for heard, _ in pairs[3:]) and bool(pairs[2][0].lost))
+        for number, (heard, transport) in enumerate(pairs):
+            if number != 2:
+                assert heard.data == [str(number).encode()]
+            transport.close()
+        assert [type(each["exception"]) for each in reported] == [ZeroDivisionError]
+
+    run(main)
+
+
+def test_a_socket_is_heard_after_all_others_of_its_loop_were_closed(run: Run) -> None:
+    async def main() -> None:
+        for _ in range(3):
+            heard, transport = opened()
+            with bound_socket(HERE, 0) as sender:
+                sender.sendto(b"x", transport.get_extra_info("sockname"))
+                await until(lambda heard=heard: bool(heard.data))  # type: ignore[misc]
+            transport.close()
+            await until(lambda heard=heard: bool(heard.lost))  # type: ignore[misc]
+            assert heard.data == [b"x"]
 
     run(main)
 

@@ -11,6 +11,8 @@ import socket
 from collections import deque
 from typing import Any
 
+from osgp.ports.readiness import readiness_of
+
 __all__ = ["DatagramSocket"]
 
 _BYTES = 65536
@@ -20,7 +22,7 @@ _MOST = 32
 _LONE = 8
 """Times in succession that a socket had one datagram, after which it is not asked for a second one ..."""
 _PROBE = 64
-"""... but once in so many times."""
+"""... for so many times."""
 _HIGH, _LOW = 65536, 16384
 """Bytes that wait for room in the socket, from which the protocol is told to pause, and down to which to resume (as in asyncio)."""
 
@@ -41,24 +43,24 @@ class DatagramSocket(asyncio.DatagramTransport):
         self._receive = made.recvfrom
         self._received = protocol.datagram_received
         self._send = made.sendto
-        self._lone = 0
+        self._lone = 0  # times in succession that there was one datagram
+        self._assumed = 0  # times to come that it is assumed
         self._waiting: deque[tuple[bytes, Any]] = deque()
         self._waiting_bytes = 0
         self._paused = False
         self._closing = False
         self._ended = False
-        loop.add_reader(made, self._ready)
+        self._readiness = readiness_of(loop)
+        self._readiness.add(made, self._ready)
         protocol.connection_made(self)
 
     # ---- reading ---------------------------------------------------------------------------------------------------
     def _ready(self) -> None:
         """The socket has something."""
-        if self._lone < _LONE:
+        if not self._assumed:
             self._read_many()
             return
-        self._lone += 1
-        if self._lone >= _LONE + _PROBE:
-            self._lone = _LONE - 1
+        self._assumed -= 1
         receive, received = self._receive, self._received  # a call of what is no method is slower without a name
         try:
             data, source = receive(_BYTES)
@@ -78,13 +80,20 @@ class DatagramSocket(asyncio.DatagramTransport):
             try:
                 data, source = receive(_BYTES)
             except (BlockingIOError, InterruptedError):
-                self._lone = 0 if count > 1 else self._lone + 1
+                self._had(count)
                 return
             except OSError as error:
                 self._protocol.error_received(error)
                 return
             received(data, source)
-        self._lone = 0
+        self._had(_MOST)
+
+    def _had(self, count: int) -> None:
+        """So many datagrams were there; whether there is to be only one the next times is judged by that."""
+        self._lone = self._lone + 1 if count < 2 else 0
+        if self._lone >= _LONE:
+            self._lone = _LONE - 1
+            self._assumed = _PROBE
 
     # ---- writing ---------------------------------------------------------------------------------------------------
     def sendto(self, data: Any, addr: Any = None) -> None:
@@ -141,7 +150,7 @@ class DatagramSocket(asyncio.DatagramTransport):
         if self._closing:
             return
         self._closing = True
-        self._loop.remove_reader(self._socket)
+        self._readiness.remove(self._socket)
         if not self._waiting:
             self._loop.call_soon(self._end, None)
 

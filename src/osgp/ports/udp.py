@@ -240,8 +240,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         """Ask without waiting: the answers are events with the handle that is returned. Raises as ``request``."""
         if self._transport is None:
             raise PortClosed(f"{self.name} is closed")
-        now = self._clock()
-        commands = self._commands
+        clock, commands = self._clock, self._commands
+        now = clock()
         handle = commands.request(destination, apdu, now, *args) if args else commands.request(destination, apdu, now)
         if waiting is not None:
             self._waiting[handle] = waiting
@@ -251,7 +251,8 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
 
     def respond(self, reply: int, apdu: bytes | None) -> bool:
         """Answer a request that came as an event; None closes it in silence. False if it came too late."""
-        now = self._clock()
+        clock = self._clock
+        now = clock()
         done = self._commands.respond(reply, apdu, now)
         if not self._flushing:
             self.speak(now)
@@ -293,14 +294,13 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
         if self._flushing or self._transport is None:
             return  # the flush that is under way, or the one on opening, will see to it
         self._flushing = True
-        machine, outgoing = self.machine, self._outgoing
+        machine, outgoing, on_event = self.machine, self._outgoing, self._on_event
         try:
             events = machine.events()
             for _ in range(_ROUNDS):
                 for event in events:
                     if self._waiting and self._is_awaited(event):
                         continue
-                    on_event = self._on_event
                     if on_event is not None:
                         try:
                             on_event(event)
