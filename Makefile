@@ -1,5 +1,5 @@
 # The commands of this project; people and CI use the same ones.
-#   make demo        twelve simulated meters, a collector and a page on http://127.0.0.1:8080 (ONCE=1: one round, then exit)
+#   make demo        a street of sixty devices, its data concentrator and a page on http://127.0.0.1:8080 (ONCE=1: some hours, then exit)
 #   make test        everything that must hold before a change goes in
 #   make test-long   the long fuzzing and endurance tests
 #   make lint | format | docs | bench | bench-phy (curves of the power-line receiver)

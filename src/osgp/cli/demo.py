@@ -1,159 +1,67 @@
-"""``osgp demo``: a street of simulated meters, a collector that reads them through their doors, a store, pages."""
+"""``osgp demo``: a street with a data concentrator, or with ``--meters`` a collector and meters; no hardware, nothing to configure."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import tempfile
-import time
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, TypeVar
 
-from cyclopts import Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from cyclopts import Group, Parameter
 
-from osgp.cli.output import EXIT_NO, print_json, print_table, stderr
+from osgp.cli.demo_meters import MetersDemo, demo_meters
+from osgp.cli.demo_street import StreetDemo, demo_street
 from osgp.wire.errors import ConfigError
 
-if TYPE_CHECKING:
-    from osgp.headend.collect import Summary
-    from osgp.headend.demo import DemoStreet
-    from osgp.headend.demo_collection import DemoCollection
-    from osgp.headend.store import Store
-
 __all__ = ["demo"]
+
+T = TypeVar("T")
+STREET = Group("The street", sort_key=1)
+METERS = Group("Meters and a collector instead", sort_key=2)
 
 
 def demo(
     *,
-    once: Annotated[bool, Parameter(help="end after one full collection")] = False,
+    once: Annotated[
+        bool, Parameter(help="end when everything was read, with a summary; exit status 1 if a reading is lost")
+    ] = False,
     json: Annotated[bool, Parameter(name="--json", help="with --once: print one JSON document")] = False,
     port: Annotated[int, Parameter(help="of the pages; the next free one if it is taken")] = 8080,
     data: Annotated[
-        Path | None, Parameter(help="directory for the store, kept afterwards; without it, a new one that goes")
+        Path | None, Parameter(help="directory for the database, kept afterwards; without it, a new one that goes")
     ] = None,
-    meters: Annotated[int, Parameter(help="how many")] = 12,
-    speed: Annotated[float, Parameter(help="how many times faster than real time the meters live")] = 1.0,
-    every: Annotated[float, Parameter(help="seconds between visits to a meter")] = 15.0,
-    history: Annotated[float, Parameter(help="days that the meters have already run")] = 7.0,
     seed: Annotated[int, Parameter(help="decides houses, serial numbers and keys")] = 7,
-    real_pace: Annotated[bool, Parameter(help="9600 baud on every line, as on a real meter")] = False,
+    speed: Annotated[
+        float | None, Parameter(help="how many times faster than real time; 60 for the street, 1 for meters")
+    ] = None,
+    houses: Annotated[int | None, Parameter(help="how many; each has one device (60)", group=STREET)] = None,
+    hours: Annotated[
+        float | None,
+        Parameter(help="that pass as fast as they can before the street goes at its speed, or ends (3)", group=STREET),
+    ] = None,
+    meters: Annotated[int | None, Parameter(help="how many meters, each with its own doors", group=METERS)] = None,
+    every: Annotated[float | None, Parameter(help="seconds between visits to a meter (15)", group=METERS)] = None,
+    history: Annotated[float | None, Parameter(help="days that the meters have already run (7)", group=METERS)] = None,
+    real_pace: Annotated[bool, Parameter(help="9600 baud on every line, as on a real meter", group=METERS)] = False,
 ) -> None:
-    """Watch a collector read a street of living simulated meters, keep everything in SQLite and show it in the browser."""
-    if not 1 <= meters <= 500:
-        raise ConfigError("--meters is 1 to 500")
-    if not (speed > 0 and every > 0 and 0 <= history <= 60):
-        raise ConfigError("--speed and --every must be above 0, --history 0 to 60 days")
+    """Watch a data concentrator find, commission and read a simulated street over the power line, in the browser."""
     if json and not once:
         raise ConfigError("--json needs --once", hint="while the pages are up, http://127.0.0.1:8080/api gives JSON")
-    started = time.monotonic()
-    with ExitStack() as stack:
-        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="osgp-demo-")))
-        from osgp.headend.demo import DemoStreet
-        from osgp.headend.store import Store
-
-        store = stack.enter_context(Store.open(folder / "demo.sqlite"))
-        street = DemoStreet(meters, seed=seed, speed=speed, history=history, fast=not real_pace)
-        errors = asyncio.run(_demo(store, street, started, once, json, port, every))
-        if data is not None and not json:
-            stderr.print(f"the store stays at {folder / 'demo.sqlite'}; osgp serve shows it again", style="dim")
-    if once and errors:
-        raise SystemExit(EXIT_NO)
-
-
-async def _demo(
-    store: Store, street: DemoStreet, started: float, once: bool, json: bool, port: int, every: float
-) -> int:
-    from osgp.headend.demo_collection import DemoCollection
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr) as progress:
-        building = progress.add_task("building meters", total=street.count)
-        street.progress = lambda built: progress.update(building, completed=built)
-        async with street:
-            reading = progress.add_task("reading meters", total=street.count)
-            collection = DemoCollection(store, street, every)
-            first = asyncio.create_task(collection.collect(lambda done: progress.update(reading, completed=done)))
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait((first, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if not first.done():
-                first.cancel()
-                await asyncio.wait([first])
-                raise KeyboardInterrupt
-            summary = first.result()
-            progress.stop()
-            seconds = time.monotonic() - started
-            _report(store, street, summary, seconds, json)
-            if not once:
-                await _stay(store, collection, port, stop)
-            stopping.cancel()
-    return summary.errors
-
-
-async def _stay(store: Store, collection: DemoCollection, port: int, stop: asyncio.Event) -> None:
-    """The pages, and the collection going on beside them."""
-    from osgp.cli.serve import serve_pages
-
-    going = asyncio.create_task(collection.go_on(stop))
-    try:
-        await serve_pages(store, collection, "127.0.0.1", port, (), stop)
-    finally:
-        stop.set()
-        await going
-    stderr.print("stopped", style="dim")
-
-
-def _report(store: Store, street: DemoStreet, summary: Summary, seconds: float, json: bool) -> None:
-    """What the first collection brought."""
-    document = {
-        "devices": summary.devices,
-        "readings": summary.readings + summary.intervals,
-        "errors": summary.errors,
-        "seconds": round(seconds, 2),
-    }
-    if json:
-        print_json(document)
+    if meters is None:
+        _refuse("--meters", every=every, history=history, real_pace=real_pace or None)
+        told = StreetDemo(_or(houses, 60), _or(hours, 3.0), _or(speed, 60.0), seed)
+        demo_street(told, once=once, json=json, port=port, data=data)
         return
-    from osgp.web.fleet.service import FleetService
-    from osgp.web.live import Resting
-    from osgp.web.rendering import quantity
+    if houses is not None or hours is not None:
+        raise ConfigError("--houses and --hours are for the street", hint="leave --meters out")
+    shown = MetersDemo(meters, _or(speed, 1.0), _or(every, 15.0), _or(history, 7.0), seed, real_pace)
+    demo_meters(shown, once=once, json=json, port=port, data=data)
 
-    kinds = {meter.name: device.meter.model.name for meter, device in zip(street.meters, street.devices)}
-    rows = []
-    for row, held in zip(FleetService(store, Resting()).rows(), store.fleet()):
-        rows.append(
-            (
-                row.name,
-                kinds.get(row.name, row.model),
-                row.serial,
-                row.door,
-                row.state,
-                quantity(row.energy_import, "Wh"),
-                quantity(row.power, "W"),
-                held.intervals,
-                held.events,
-                ", ".join((*(text for severity, text in row.alarms if severity != "info"), *row.flags)),
-            )
-        )
-    print_table(
-        "",
-        [
-            "device",
-            "model",
-            "serial",
-            "door",
-            "state",
-            "import>",
-            "power>",
-            "intervals>",
-            "events>",
-            "alarms and doubts",
-        ],
-        rows,
-    )
-    print_table("", ["devices>", "readings>", "errors>", "seconds>"], [tuple(document.values())])
+
+def _or(given: T | None, default: T) -> T:
+    return default if given is None else given
+
+
+def _refuse(needed: str, **given: float | None) -> None:
+    """Options that mean nothing without another one."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} needs {needed}")

@@ -31,6 +31,7 @@ __all__ = ["DOWN_S", "LOST_S", "Node", "NodeState", "Standing", "Topology", "Top
 DOWN_S = 45 * 60.0
 """Without an answer for so long a device is down: a slot of availability history (1.10) ..."""
 LOST_S = 24 * 3600.0
+_BEFORE_S = 900.0
 """... and for so long lost."""
 _NODES, _SUBNETS = 127, 255
 _MOST_STRANGERS = 256
@@ -100,6 +101,7 @@ class Node:
     heard_at: float | None = None
     heard_by: tuple[bytes, bool] | None = None
     answered_at: float | None = None
+    unanswered_at: float | None = None
     up_at: float = 0.0
     reason: str = ""
     failures: int = 0
@@ -379,7 +381,7 @@ class Topology:
             return
         path = self._path(node, exchange.route)
         if answered:
-            node.answered_at = now
+            node.answered_at, node.unanswered_at = now, None
             if path is not None:
                 self.graph.prove(path, now)
                 self.ways.answered(node.unique_node_id, path, now)
@@ -389,17 +391,24 @@ class Topology:
                 if not node.up_at:
                     node.up_at = now
                 self.set_state(node, NodeState.UP, now)
-        elif isinstance(exchange.error, SecurityError) and path is not None:
+            return
+        if node.unanswered_at is None:
+            node.unanswered_at = now
+        if isinstance(exchange.error, SecurityError) and path is not None:
             self._failed(node, path, -1, now)
 
     # ---- time -------------------------------------------------------------------------------------------------------
     def watch(self, now: float) -> list[Node]:
-        """Who has fallen silent: up becomes down, down becomes lost. Those whose state changed."""
+        """Who has fallen silent: up becomes down, down becomes lost. Those whose state changed. Silent is who does not answer, not who
+        is not asked: silence is counted from the last answer, at most a scan's quarter of an hour before a question was in vain."""
         found = []
         for node in self.nodes.values():
             if node.state not in (NodeState.UP, NodeState.DOWN, NodeState.COMMISSIONED):
                 continue
-            silent = now - (node.answered_at if node.answered_at is not None else now)
+            if node.unanswered_at is None:
+                continue
+            asked = node.unanswered_at - _BEFORE_S
+            silent = now - max(asked, node.answered_at if node.answered_at is not None else asked)
             if silent >= LOST_S:
                 state = NodeState.LOST
             elif silent >= self.down_s:
@@ -575,6 +584,8 @@ class Topology:
             "address": str(node.address) if node.address is not None else None,
             "way": None if way is None else [step.node.hex() for step in way],
             "backup": None if backup is None else [step.node.hex() for step in backup],
+            "way_alternate": [step.alternate for step in way or ()],
+            "backup_alternate": [step.alternate for step in backup or ()],
             "cost": None if cost == UNUSABLE else cost,
             "phase": None if phase is None else phase.phase,
             "inverted": None if phase is None else phase.inverted,

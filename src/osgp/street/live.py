@@ -22,7 +22,7 @@ from concurrent.futures import TimeoutError as TooLate
 from pathlib import Path
 from typing import Any, Self
 
-from osgp.concentrator.core import AlarmRaised, AlertHeard, DeviceSilent, StepStored, VisitEnded
+from osgp.concentrator.core import AlarmRaised, DeviceSilent, StepStored, VisitEnded
 from osgp.concentrator.outlook import asked_device
 from osgp.concentrator.status_socket import Feed
 from osgp.sim.grid_picture import Box, Line, draw
@@ -39,7 +39,8 @@ _MOST_LAG_S = 120.0
 _TIDY_S = 3600.0
 _OBSERVED = 2000
 _PATIENCE_S = 15.0
-_EVENTS = (AlarmRaised, AlertHeard, DeviceSilent, StepStored, VisitEnded)
+_EVENTS = (AlarmRaised, DeviceSilent, StepStored, VisitEnded)
+"""What the feed tells; alerts are notices in the journal."""
 
 Question = tuple[Mapping[str, Any], "Future[Any]"]
 
@@ -105,12 +106,17 @@ class LiveStreet:
         except TooLate as error:
             raise NoAnswer("the street is too busy to answer", hint="take fewer houses or a lower speed") from error
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether the fast hours are over."""
+        return self._paced_from is not None
+
     def note(self) -> str:
         """One line for pages: what this is, and how fast."""
         count = f"{len(self.plan.houses)} simulated devices"
         if self._run is None:
             return f"Demo: {count} are being built"
-        pace = f"{self.speed:g}× speed" if self._paced_from is not None else "as fast as it goes until readings are in"
+        pace = f"{self.speed:g}× speed" if self.is_paced else "as fast as it goes until readings are in"
         return f"Demo: {count}, {pace}"
 
     def _gone(self) -> NoAnswer:
@@ -210,8 +216,7 @@ class LiveStreet:
     def _told(self, run: StreetRun, events: Sequence[Any], now: float) -> None:
         for event in events:
             if isinstance(event, _EVENTS):
-                content = dataclasses.asdict(event) if not isinstance(event, AlertHeard) else {"device": event.device}
-                self.feed.add(_snake(type(event).__name__), run.wall(now), **content)
+                self.feed.add(_snake(type(event).__name__), run.wall(now), **dataclasses.asdict(event))
         for found in run.topology.events():
             wall = run.wall(now) - (now - found.at)
             name = found.unique_node_id.hex()
@@ -244,5 +249,7 @@ def _drawing(run: StreetRun) -> dict[str, Any]:
             "concentrator": place.get(run.plan.concentrator),
             **{name: place[house] for name, house in houses.items() if house in place},
         },
-        "cables": [[one.x1, one.y1, one.x2, one.y2] for one in drawing.shapes if isinstance(one, Line)],
+        "cables": [
+            [one.x1, one.y1, one.x2, one.y2] for one in drawing.shapes if isinstance(one, Line) and not one.dashed
+        ],
     }

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from osgp.web.errors import Problem, answer
+from osgp.web.rendering import FLEET, SECTIONS
 
 __all__ = ["CONTENT_SECURITY_POLICY", "LOCAL_HOSTS", "Guard", "host_of"]
 
@@ -42,10 +43,13 @@ def host_of(header: str) -> str:
 
 
 class Guard:
-    """ASGI middleware: refuses foreign names, adds the headers."""
+    """ASGI middleware: refuses foreign names, adds the headers. ``sections``: what the head of each page leads to."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = LOCAL_HOSTS) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str] = LOCAL_HOSTS, sections: tuple[tuple[str, str], ...] = (FLEET,)
+    ) -> None:
         self.app = app
+        self.sections = sections
         self.hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,6 +68,7 @@ class Guard:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        SECTIONS.set(self.sections)
         host = host_of(Headers(scope=scope).get("host", ""))
         if host not in self.hosts:
             problem = Problem(

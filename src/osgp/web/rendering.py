@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -11,8 +12,12 @@ from starlette.responses import HTMLResponse
 
 import osgp
 
-__all__ = ["ago", "environment", "off", "page", "quantity", "span", "when"]
+__all__ = ["FLEET", "SECTIONS", "STREET", "ago", "environment", "off", "page", "quantity", "span", "when"]
 
+FLEET, STREET = ("/", "Fleet"), ("/street", "Street")
+"""What there may be: (address, title)."""
+SECTIONS: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("sections", default=(FLEET,))
+"""What there is in the application that answers."""
 _THIN = "\u202f"
 _KILO = {"Wh": "kWh", "varh": "kvarh", "VAh": "kVAh"}
 
@@ -82,7 +87,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(off=off, when=when, quantity=quantity, span=span)
-    made.globals.update(ago=ago, version=osgp.__version__)
+    made.globals.update(ago=ago, version=osgp.__version__, sections=SECTIONS.get)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from osgp.headend.plausibility import flag_names
 from osgp.headend.store import DeviceRecord, Store, StoredEvent, StoredReading, VisitRecord
@@ -15,7 +15,7 @@ from osgp.web.doubts import telling
 from osgp.web.errors import Problem
 from osgp.wire.errors import ConfigError
 
-__all__ = ["DeviceService"]
+__all__ = ["DeviceService", "grouped", "value_of"]
 
 _ENERGY = {"Wh", "varh", "VAh", "kWh", "kvarh", "kVAh"}
 _FIRST = (
@@ -51,35 +51,11 @@ class DeviceService:
 
     def values(self, device: DeviceRecord) -> list[Value]:
         """The newest reading of each measurement."""
-        return [
-            Value(_title(each), each, tuple(flag_names(telling(each.name, each.flags))))
-            for each in self.store.latest(device.name)
-        ]
+        return [value_of(each) for each in self.store.latest(device.name)]
 
     def groups(self, device: DeviceRecord) -> list[Group]:
         """The newest readings in the groups of the page."""
-        values = self.values(device)
-        by_name = {each.reading.name: each for each in values}
-        made: list[Group] = []
-
-        def add(title: str, chosen: Iterable[Value], *, folded: bool = False) -> None:
-            mine = [by_name.pop(each.reading.name) for each in chosen if each.reading.name in by_name]
-            if mine:
-                made.append(Group(title, tuple(mine), folded and len(mine) > _MANY))
-
-        for title, names in _FIRST:
-            add(title, [by_name[name] for name in names if name in by_name])
-        for slot in sorted({name.partition(".")[0] for name in by_name if "[" in name}):
-            add(_slot_title(slot), [each for name, each in by_name.items() if name.startswith(f"{slot}.")])
-        add(
-            "Facts",
-            [each for each in by_name.values() if not each.reading.unit and isinstance(each.reading.value, str)],
-        )
-        doubtful = [each for each in by_name.values() if each.flags]
-        add("Doubtful", doubtful)
-        add("More energy registers", [each for each in by_name.values() if each.reading.unit in _ENERGY], folded=True)
-        add("More values", list(by_name.values()), folded=True)
-        return made
+        return grouped(self.values(device))
 
     def events(self, device: DeviceRecord, limit: int = 200) -> list[StoredEvent]:
         """The newest log entries."""
@@ -123,6 +99,36 @@ class DeviceService:
                     return each.newest_interval
         last = self.store.profile(device.name, data_set).epochs()
         return last[-1] if last else None
+
+
+def grouped(values: Sequence[Value]) -> list[Group]:
+    """Readings in the groups of a page: what one looks for first, M-Bus devices, facts, doubtful ones, the rest."""
+    by_name = {each.reading.name: each for each in values}
+    made: list[Group] = []
+
+    def add(title: str, chosen: Iterable[Value], *, folded: bool = False) -> None:
+        mine = [by_name.pop(each.reading.name) for each in chosen if each.reading.name in by_name]
+        if mine:
+            made.append(Group(title, tuple(mine), folded and len(mine) > _MANY))
+
+    for title, names in _FIRST:
+        add(title, [by_name[name] for name in names if name in by_name])
+    for slot in sorted({name.partition(".")[0] for name in by_name if "[" in name}):
+        add(_slot_title(slot), [each for name, each in by_name.items() if name.startswith(f"{slot}.")])
+    add(
+        "Facts",
+        [each for each in by_name.values() if not each.reading.unit and isinstance(each.reading.value, str)],
+    )
+    doubtful = [each for each in by_name.values() if each.flags]
+    add("Doubtful", doubtful)
+    add("More energy registers", [each for each in by_name.values() if each.reading.unit in _ENERGY], folded=True)
+    add("More values", list(by_name.values()), folded=True)
+    return made
+
+
+def value_of(reading: StoredReading) -> Value:
+    """A reading with its title and its doubts."""
+    return Value(_title(reading), reading, tuple(flag_names(telling(reading.name, reading.flags))))
 
 
 def _title(reading: StoredReading) -> str:
