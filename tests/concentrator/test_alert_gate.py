@@ -8,6 +8,7 @@ from osgp.concentrator.alert_gate import AlertGate
 from osgp.lon.address import SubnetNode
 from osgp.lon.events import MessageReceived
 from osgp.lon.ltep import Service
+from osgp.lon.proxy import Hop
 from tests.concentrator.network import DOMAIN, Network, chain, levels_of
 
 
@@ -86,3 +87,17 @@ def test_alerts_of_the_flooded_repeater_itself_are_heard_again_soon() -> None:
     network.wire.touch(network.ports[1])
     network.run(30.0)
     assert [notice.device for notice in network.journal.notices(kind="alert")] == [network.node(1).device]
+
+
+def test_a_chain_that_names_the_concentrator_as_repeater_holds_nothing_up() -> None:
+    """A chain to nobody with many repeats would keep the only transaction of its stack busy for a minute, again and again."""
+    network = Network(chain(1))
+    network.until(network.all_up)
+    network.run(60.0)
+    said: list[bytes] = []
+    network.wire.tap(lambda now, port, lpdu: said.append(lpdu) if port is network.port else None)
+    network.devices[0].stack.request_via([Hop(1, 1)], SubnetNode(1, 99), b"\x57", network.wire.now)
+    network.wire.touch(network.ports[0])
+    network.run(10.0)
+    assert not [lpdu for lpdu in said if bytes((1, 0x80 | 99)) in lpdu]
+    assert network.concentrator.stack.transport.deadline() is None

@@ -144,6 +144,8 @@ class Concentrator:
         message: Callable[[Event, float], bool] = lambda event, now: False,
     ) -> None:
         self.stack = stack
+        # It reaches others through repeaters and is none: a forged chain would hold up its own requests for a minute.
+        stack.proxy.is_closed = True
         self.journal = journal
         self.config = config or ConcentratorConfig()
         self.broadcaster = broadcaster
@@ -153,6 +155,8 @@ class Concentrator:
         """Is told of each exchange with a device that is over (``topology_care``)."""
         self.spread: Callable[[bytes, Priority], Awaitable[None]] | None = None
         """Sends a sealed broadcast to everybody (``broadcasts``), in place of ``chains``."""
+        self.alerting: Callable[[int], bool] = lambda device: False
+        """Whether a device tells of its alarms by itself, so that it is scanned seldom (``topology_care``)."""
         self.more_status: dict[str, Callable[[], Any]] = {}
         """What else stands in ``status``, by name."""
         self.now = now
@@ -460,16 +464,22 @@ class Concentrator:
         visitor = self.visitor(due.device)
         error: Error | None = None
         try:
+            scan = self._visits.get((due.device, Duty.SCAN))
+            if due.duty is not Duty.SCAN and scan is not None:
+                await scan  # both would read the log, and whatever else is new
+            again_in: float | None = None
             if due.duty is Duty.SCAN:
                 await visitor.scan()
+                again_in = self._scan_again_s(due.device)
                 if self._is_deep(visitor):
                     self.schedule.hurry(due.device, Duty.PROFILE, self.now)
             elif due.duty is Duty.BILLING:
                 await visitor.billing()
+                self.schedule.renewed(due.device, Duty.SCAN, self.now + self._scan_again_s(due.device))
             else:
                 for data_set in self.config.collection.profiles:
                     await visitor.profile(data_set)
-            self.schedule.done(due, self.now)
+            self.schedule.done(due, self.now, again_in=again_in)
             if visitor.alerted:  # while it was being scanned
                 self.schedule.hurry(due.device, Duty.SCAN, self.now)
         except (LinkError, SecurityError) as failure:
@@ -489,6 +499,10 @@ class Concentrator:
         finally:
             self._visits.pop((due.device, due.duty), None)
         self._events.append(VisitEnded(due.device, due.duty.value, error.message if error is not None else ""))
+
+    def _scan_again_s(self, device: int) -> float:
+        plan = self.config.plan
+        return max(plan.scan_s, plan.alerting_scan_s) if self.alerting(device) else plan.scan_s
 
     @staticmethod
     def _is_deep(visitor: Visitor) -> bool:

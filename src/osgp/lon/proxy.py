@@ -305,6 +305,8 @@ class Proxy:
         self.respond = respond
         self.events = events
         self.allow_alternate_key = allow_alternate_key
+        self.is_closed = False
+        """Pass nothing on: for a node whose own requests must not wait behind those of strangers."""
         self._open: dict[tuple[object, ...], _Chain] = {}
 
     def _is_served(self, indication: Indication, now: float) -> bool:
@@ -313,6 +315,9 @@ class Proxy:
         A record of a received message may end before the chain that the message began; its next repeat then looks new. Were it
         sent on, each hop would multiply the repeats of the one before.
         """
+        if self.is_closed:
+            self._drop(indication, "proxy message: nothing is passed on here", now)
+            return True
         for key in [key for key, chain in self._open.items() if chain.is_over]:
             del self._open[key]
         chain = self._open.get(_key(indication))
@@ -360,7 +365,7 @@ class Proxy:
         return control.target_type in _MANY and control.service in (Service.UNACKD, Service.UNACKD_RPT)
 
     def _forward(self, message: Ltep, indication: Indication, now: float) -> None:
-        """As repeater: pop the first address and send what is left there."""
+        """As repeater: pop the first address off the message and send what is left there."""
         header, transmit = message.header, message.transmit
         hops: list[LongHop] | list[ShortHop] = (message.short_hops or message.long_hops) or []
         assert transmit is not None, "there is a transmit control wherever there are addresses"
@@ -375,14 +380,13 @@ class Proxy:
             subnet = first.subnet
         else:
             subnet = indication.source.subnet if header.uniform_by_source else own.subnet
-        onward = Ltep.decode(indication.apdu)
-        onward.header = header.with_(count=remaining)
+        message.header = header.with_(count=remaining)
         if message.short_hops is not None:
-            onward.short_hops = message.short_hops[1:]
+            message.short_hops = message.short_hops[1:]
         elif message.long_hops is not None:
-            onward.long_hops = message.long_hops[1:]
+            message.long_hops = message.long_hops[1:]
         if remaining == 0:
-            onward.transmit = None
+            message.transmit = None
         timer_s = (LONG_S if header.long_timer else TRANSMIT_S)[transmit.timer]
         options = Options(
             domain_index=index,
@@ -398,7 +402,7 @@ class Proxy:
             _Chain(self.respond, indication.reply, count),
             indication.service,
             SubnetNode(subnet, first.node),
-            onward.encode(),
+            message.encode(),
             options,
             extra,
             None,

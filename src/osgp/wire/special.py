@@ -29,6 +29,9 @@ _MAX_FORMS = 256
 """Forms kept per layout: a hostile peer must not make us compile for ever (project choice)."""
 _MAX_KEYS = 1024
 """Keys kept per choice."""
+_AT_ONCE, _OFTEN, _MAX_COUNTED = 32, 16, 4096
+"""So many keys of a layout are traced when they first come, others when they have come so often: a trace costs some hundred times
+what a walk does, and a hostile peer has another key in each message (project choice)."""
 MISFITS = (pystruct.error, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 """What generated code raises where bytes or values are not of its form."""
 
@@ -46,6 +49,7 @@ class Special:
         self.exact = exact
         self.pieces = Pieces(is_big(root))
         self.forms = 0
+        self.keys = 0
         self.top = self.grow(None, _nothing_known)
         self.read, self.write = walk_read, walk_write
         if self.top is not None:
@@ -129,6 +133,7 @@ class Choice:
         self.readers: dict[int, Reader] = {}
         self.writers: dict[int, Writer] = {}
         self.finders: dict[int, Finder] = {}
+        self.seen: dict[int, int] = {}
         self.names: dict[str, Any] = {
             "readers": self.readers,
             "writers": self.writers,
@@ -176,15 +181,27 @@ class Choice:
             self.children[outcomes] = self.special.grow(self, values)
         return self.children[outcomes]
 
+    def _is_worth_it(self, key: int) -> bool:
+        """Whether a key that is new here is to be traced now."""
+        special = self.special
+        if special.keys < _AT_ONCE:
+            special.keys += 1
+            return True
+        if len(self.seen) >= _MAX_COUNTED:
+            self.seen.clear()
+        count = self.seen.get(key, 0) + 1
+        self.seen[key] = count
+        return count >= _OFTEN
+
     def _new_reader(self, key: int, data: bytes) -> Reader:
-        if len(self.readers) >= _MAX_KEYS:
+        if len(self.readers) >= _MAX_KEYS or not self._is_worth_it(key):
             return _unfit
         child = self._of(data)
         found = self.readers[key] = _unfit if child is None else child.reader
         return found
 
     def _new_writer(self, key: int, value: Any) -> Writer:
-        if len(self.writers) >= _MAX_KEYS:
+        if len(self.writers) >= _MAX_KEYS or not self._is_worth_it(key):
             return _unfit
         child = self.child(lambda source: source.held(value))
         found = self.writers[key] = _unfit if child is None else child.writer
