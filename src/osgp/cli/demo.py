@@ -35,7 +35,7 @@ def demo(
     houses: Annotated[int | None, Parameter(help="how many; each has one device (60)", group=STREET)] = None,
     hours: Annotated[
         float | None,
-        Parameter(help="that pass as fast as they can before the street goes at its speed, or ends (3)", group=STREET),
+        Parameter(help="that pass as fast as they can before the street goes at its speed, or ends (2)", group=STREET),
     ] = None,
     meters: Annotated[int | None, Parameter(help="how many meters, each with its own doors", group=METERS)] = None,
     every: Annotated[float | None, Parameter(help="seconds between visits to a meter (15)", group=METERS)] = None,
@@ -47,7 +47,7 @@ def demo(
         raise ConfigError("--json needs --once", hint="while the pages are up, http://127.0.0.1:8080/api gives JSON")
     if meters is None:
         _refuse("--meters", every=every, history=history, real_pace=real_pace or None)
-        told = StreetDemo(_or(houses, 60), _or(hours, 3.0), _or(speed, 60.0), seed)
+        told = StreetDemo(_or(houses, 60), _or(hours, 2.0), _or(speed, 60.0), seed)
         demo_street(told, once=once, json=json, port=port, data=data)
         return
     if houses is not None or hours is not None:

@@ -121,11 +121,15 @@ def _jobs(concentrator: Concentrator, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def shapes(concentrator: Concentrator) -> dict[str, Any]:
-    """The answer to ``{"do": "shapes"}``: the kind of each device by its unique node ID, as its model says; no drawing."""
+def shapes(concentrator: Concentrator, simulated: Mapping[str, str]) -> dict[str, Any]:
+    """The answer to ``{"do": "shapes"}`` where there is no drawing: names by unique node ID, and kinds as far as they are known.
+
+    ``simulated``: kinds of devices that are simulated here; what a real one is stands in none of its tables.
+    """
+    rows = concentrator.journal.devices()
     return {
-        "kinds": {row.unique_node_id.hex(): str(row.facts.get("model", "")) for row in concentrator.journal.devices()},
-        "names": {row.unique_node_id.hex(): row.name for row in concentrator.journal.devices()},
+        "kinds": dict(simulated),
+        "names": {row.unique_node_id.hex(): row.name for row in rows},
         "places": {},
         "cables": [],
     }

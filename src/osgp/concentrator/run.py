@@ -26,6 +26,7 @@ from osgp.concentrator.core import AlarmRaised, Concentrator, DeviceSilent, Step
 from osgp.concentrator.exchange import Priority
 from osgp.concentrator.firmware import Firmware
 from osgp.concentrator.journal import Journal
+from osgp.concentrator.outlook import asked_device, shapes
 from osgp.concentrator.run_config import LonIpLine, RunConfig, SimulatedLine
 from osgp.concentrator.status_socket import Feed, StatusSocket
 from osgp.concentrator.topology import Topology
@@ -287,6 +288,13 @@ class Running:
     def _devices(self, asked: Mapping[str, Any], now: float) -> Any:
         return {"devices": self.concentrator.status()["devices"], "topology": self.topology.status(now)}
 
+    def _device(self, asked: Mapping[str, Any], now: float) -> Any:
+        return asked_device(asked, self.concentrator, self.topology, now)
+
+    def _shapes(self, asked: Mapping[str, Any], now: float) -> Any:
+        simulated = self.line.devices if isinstance(self.line, _Simulated) else []
+        return shapes(self.concentrator, {each.unique_node_id.hex(): each.kind.name for each in simulated})
+
     def _jobs(self, asked: Mapping[str, Any], now: float) -> Any:
         return self.concentrator.jobs.status()
 
@@ -378,6 +386,8 @@ class Running:
 _QUESTIONS: dict[str, Callable[[Running, Mapping[str, Any], float], Any]] = {
     "status": Running._status,
     "devices": Running._devices,
+    "device": Running._device,
+    "shapes": Running._shapes,
     "jobs": Running._jobs,
     "job": Running._job,
     "submit": Running._submit,

@@ -87,14 +87,15 @@ class StreetWatch:
         self._looks += 1
 
     def _look(self) -> None:
-        devices, status = self.source.ask("devices"), self.source.ask("status")
-        seen = _Seen(float(status["wall"]), float(status["now"]), status, shapes=self._shapes(devices["topology"]))
+        status = self.source.ask("status")
+        topology = status["topology"]
+        seen = _Seen(float(status["wall"]), float(status["now"]), status, shapes=self._shapes(topology))
         if seen.now < self._seen.now:  # it was started again, and counts from the beginning
             self._feed_at = 0
         events = self.source.ask("events", after=self._feed_at)
-        seen.links = link_rows(devices["topology"])
-        seen.nodes = node_rows(devices["topology"], seen.links, seen.shapes, seen.now)
-        seen.strangers = {str(name): str(why) for name, why in devices["topology"]["strangers"].items()}
+        seen.links = link_rows(topology)
+        seen.nodes = node_rows(topology, seen.links, seen.shapes, seen.now)
+        seen.strangers = {str(name): str(why) for name, why in topology["strangers"].items()}
         with self._lock:
             self._seen = seen
             self.history.note(seen.wall, seen.nodes, seen.links)
