@@ -305,12 +305,14 @@ def test_status_is_plain_data_and_holds_no_keys() -> None:
     assert not any("key" in name for node in status["nodes"] for name in node)
 
 
-def test_states_fall_back_with_time_alone() -> None:
+def test_states_fall_back_with_time_when_a_question_was_in_vain() -> None:
     one = topology()
     node = one.heard_of(bytes(6), 0.0)
     assert node is not None
     one.set_state(node, NodeState.UP, 0.0)
     node.answered_at = 0.0
+    assert one.watch(2 * DAY) == [], "nobody has asked it"
+    node.unanswered_at = 600.0
     assert one.watch(2699.0) == []
     assert one.watch(2700.0) == [node]
     one.watch(DAY)

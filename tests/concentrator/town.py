@@ -18,7 +18,9 @@ from osgp.sim.wire import Port, Quality, Wire
 from tests.concentrator.world import PlainSealer, TestDevice, stack_at
 from tests.node.meters import START, make
 
-SMALL = ConcentratorConfig(collection=Collection(measurements=("fwd_active_energy", "serial_number")))
+SMALL = ConcentratorConfig(
+    collection=Collection(measurements=("fwd_active_energy", "serial_number")), plan=Plan(profile_s=21600.0)
+)
 
 
 class Town:

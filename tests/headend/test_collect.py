@@ -141,7 +141,7 @@ def store(tmp_path: Path) -> Store:
 def profile_of(world: World, name: str) -> Profile:
     """All intervals that the meter holds and that count."""
     profile = asyncio.run(Device(Living(world, name)).profile())
-    return profile._select(np.flatnonzero(profile.valid))
+    return profile.select(np.flatnonzero(profile.valid))
 
 
 def assert_same(found: Profile, expected: Profile) -> None:

@@ -140,7 +140,7 @@ def test_overlapping_pieces_make_one_profile(
         device = store.add_device("house", "image:x")
         expected: set[int] = set()
         for first, count in pieces:
-            kept = store.keep(device, Step(0.0, 0, profiles=[whole._select(slice(first, first + count))]))
+            kept = store.keep(device, Step(0.0, 0, profiles=[whole.select(slice(first, first + count))]))
             fresh = set(range(first, first + count))
             assert kept.intervals == len(fresh - expected)
             assert kept.conflicts == 0

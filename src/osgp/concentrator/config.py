@@ -53,14 +53,16 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When, in seconds. ``scan_s``: alarms (BT03); ``billing_s``: registers, clock and log; ``profile_s``: load profiles, sooner if
-    much is unread. ``retry_s`` after a failure, doubled with each to at most ``retry_most_s``. ``visits_at_once``: devices whose
-    registers or profiles are being read; ``spread``: first visits over this share of their interval, so that not all begin at once.
-    ``profile_bytes``: read between two transactions of the journal."""
+    """When, in seconds. ``scan_s``: alarms (BT03); ``alerting_scan_s``: the same of devices that send alerts, where a scan only finds
+    what got lost; ``billing_s``: registers and log; ``profile_s``: load profiles and clock, sooner if much is unread. ``retry_s``
+    after a failure, doubled with each to at most ``retry_most_s``. ``visits_at_once``: devices whose registers or profiles are being
+    read; ``spread``: first visits over this share of their interval, so that not all begin at once. ``profile_bytes``: read between
+    two transactions of the journal."""
 
     scan_s: float = 900.0
+    alerting_scan_s: float = 21600.0
     billing_s: float = 86400.0
-    profile_s: float = 21600.0
+    profile_s: float = 86400.0
     retry_s: float = 60.0
     retry_most_s: float = 7200.0
     visits_at_once: int = 4
@@ -68,7 +70,7 @@ class Plan:
     profile_bytes: int = 4096
 
     def __post_init__(self) -> None:
-        for name in ("scan_s", "billing_s", "profile_s", "retry_s", "retry_most_s", "visits_at_once", "profile_bytes"):
+        for name in (each.name for each in fields(self) if each.name != "spread"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} of the plan must be above zero, not {getattr(self, name)}")
 

@@ -215,14 +215,14 @@ class PowerLineAccess:
         Nothing is ordered twice: if the answer to the order is lost, BT08 is asked. Raises OutcomeUnknown if no response of ours
         appears there.
         """
-        return await self._alone(self._run(procedure, parameters))
+        return await self._alone(lambda: self._run(procedure, parameters))
 
     async def order(self, procedure: int, parameters: bytes = b"") -> None:
         """As ``run``, but content with the device's word that it has the order: BT08 is asked only if that word was lost. For orders
         whose result nobody needs, because they are given again if they came to nothing."""
-        await self._alone(self._order(procedure, parameters))
+        await self._alone(lambda: self._order(procedure, parameters))
 
-    async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _alone(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """One procedure at a time: the device has one response table."""
         peer = self.peer
         while peer.ordering is not None:
@@ -230,7 +230,7 @@ class PowerLineAccess:
         turn: Wait[None] = Wait()
         peer.ordering = turn
         try:
-            return await work
+            return await work()
         finally:
             peer.ordering = None
             turn.succeed(None)

@@ -202,6 +202,12 @@ class Schedule:
         self._push(due.device, due.duty, device.silent_until)
         return device.silent_until
 
+    def renewed(self, device: int, duty: Duty, until: float) -> None:
+        """A duty that is not under way was fulfilled along with another one."""
+        known = self._devices.get(device)
+        if known is not None and duty not in known.running and known.due[duty] < until:
+            self._push(device, duty, until)
+
     def put_off(self, due: Due, now: float, seconds: float) -> None:
         """Not this time, for no fault of the device."""
         if self._ended(due) is not None:
@@ -238,7 +244,7 @@ def command_class(procedure: int, parameters: bytes) -> str:
     if procedure & 0x0FFF != EP02.number:
         return ""
     try:
-        asked = EP02.Parameters.decode(parameters[:2].ljust(2, b"\0"))  # a token may follow
+        asked = EP02.Parameters.decode(parameters[:2])  # what follows may be a token
     except DecodeError:
         return ""
     return CONTACTOR_OPEN if asked.target == 0 and asked.action == 0 else ""

@@ -31,8 +31,8 @@ __all__ = ["DOWN_S", "LOST_S", "Node", "NodeState", "Standing", "Topology", "Top
 DOWN_S = 45 * 60.0
 """Without an answer for so long a device is down: a slot of availability history (1.10) ..."""
 LOST_S = 24 * 3600.0
-_BEFORE_S = 900.0
 """... and for so long lost."""
+_BEFORE_S = 900.0
 _NODES, _SUBNETS = 127, 255
 _MOST_STRANGERS = 256
 _MOST_CANDIDATES = 1024
@@ -85,9 +85,10 @@ class Node:
     ``device``: number in the journal, -1 none; ``claimed``: the state of its latest answer to a probe, as it says; ``heard_by``: who
     asked then, on which carrier; ``up_at``: when it was first up; ``failures`` of commissioning in a row, and ``next_try``;
     ``keyed_wall``: when its keys were made; ``asked_at``: when it last asked around as agent, by carrier; ``register_at``: when its
-    links were read; ``way_told``: the way that it knows for its alerts; ``moves``: it is to get another address; ``kb_generation``: of
-    its broadcast key; ``window_wall``: when B was raised; ``fcm``: day and number of commissioning messages; ``slots``: availability
-    in steps of 45 minutes.
+    links were read; ``way_told``: the way that it knows for its alerts; ``alerts``: it has taken one; ``patience_min``: how long it
+    waits for us before it answers probes again, as it was told; ``unanswered_at``: the first question since its last answer that was
+    in vain; ``moves``: it is to get another address; ``kb_generation``: of its broadcast key; ``window_wall``: when B was raised;
+    ``fcm``: day and number of commissioning messages; ``slots``: availability in steps of 45 minutes.
     """
 
     unique_node_id: bytes
@@ -110,6 +111,8 @@ class Node:
     asked_at: dict[bool, float] = field(default_factory=dict)
     register_at: float | None = None
     way_told: tuple[float, Path] | None = None
+    alerts: bool = False
+    patience_min: int = 0
     moves: bool = False
     kb_generation: int = 0
     window_wall: float = 0.0

@@ -94,7 +94,8 @@ class _Asked:
 class Device:
     """A device behind a door. Cheap to make; nothing is read until asked for.
 
-    ``dimensions``: tables known from an earlier visit (raw, by number), for instance from a store.
+    ``dimensions``: tables known from an earlier visit (raw, by number), for instance from a store; ``energy_unit``: Wh of a count, if
+    known from there.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Device:
         name: str = "",
         dimensions: dict[int, bytes] | None = None,
         base: Context | None = None,
+        energy_unit: int | None = None,
         close: Callable[[], Any] | None = None,
     ) -> None:
         self.access = access
@@ -111,7 +113,7 @@ class Device:
         self._base = base
         self._known: dict[int, bytes] = dict(dimensions or {})
         self._context: Context | None = None
-        self._energy_unit: int | None = None
+        self._energy_unit = energy_unit
         self._refused: set[int] = set()
         self._close = close
 
@@ -126,6 +128,11 @@ class Device:
     def dimensions(self) -> dict[int, bytes]:
         """The dimension tables read so far, raw, by number."""
         return dict(self._known)
+
+    @property
+    def energy_unit(self) -> int | None:
+        """Wh of a count, if that has been asked for."""
+        return self._energy_unit
 
     @property
     def context(self) -> Context:
@@ -157,14 +164,16 @@ class Device:
         self._energy_unit = None
         self._context = None
 
-    async def check_configuration(self) -> bool:
-        """Whether the dimensions still hold; drops them if ET04 says otherwise. Two partial reads."""
+    async def check_configuration(self, *, version_only: bool = False) -> bool:
+        """Whether the dimensions still hold; drops them if ET04 says otherwise. Two partial reads; with ``version_only`` one as long
+        as IDT_VERSION is what it was, which a firmware update changes, too."""
         layout = layout_of(ET04)
-        marks = b""
-        for path in ("program_id", "idt_version"):
-            span = layout.span(path)
-            marks += await self.access.read_part(ET04.number, span.offset, span.size)
+        program, version = layout.span("program_id"), layout.span("idt_version")
         known = self._known.get(-1)
+        counted = await self.access.read_part(ET04.number, version.offset, version.size)
+        if version_only and known is not None and known[program.size :] == counted:
+            return True
+        marks = await self.access.read_part(ET04.number, program.offset, program.size) + counted
         if known == marks:
             return True
         fresh = known is None and not self._known

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from osgp.node.clockwork import utc_datetime
+from osgp.tables.bt.bt03 import BT03
 from osgp.tables.bt.bt21 import BT21
 from osgp.tables.bt.bt23 import BT23
 from osgp.tables.bt.bt27 import BT27
@@ -34,6 +35,7 @@ class MeterViews:
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self._views = {
+            3: self._bt03,
             23: self._bt23,
             28: self._bt28,
             52: self._bt52,
@@ -144,6 +146,16 @@ class MeterViews:
         meter.image.encode(inner)
 
     # --- states
+
+    def _bt03(self) -> None:
+        """What waits for a reader: the event log, and blocks of load profiles."""
+        meter, status = self.meter, self.meter.image.decode(BT03)
+        unread = {one.index: int(one.unread > 0) for one in meter.profiles}
+        log = int(meter.events.primary.get("nbr_unread_entries") > 0)
+        status.mfg_status_3 = status.mfg_status_3.with_(event_log_unread=log, lp1_unread=unread.get(0, 0))
+        sets = {f"lp{index + 1}_unread": unread.get(index, 0) for index in (1, 2, 3)}
+        status.ed_std_status2 = status.ed_std_status2.with_(**sets)
+        meter.image.encode(status)
 
     def _et04(self) -> None:
         image, numbers = self.meter.image, self.meter.mep_sequences()

@@ -12,7 +12,9 @@ Bits per frame and byte are of that section, the length of the domain is the str
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from osgp.concentrator.accounts import LineCosts
@@ -22,10 +24,9 @@ from osgp.tables.registry import table
 from osgp.wire import layout_of
 
 if TYPE_CHECKING:
-    from osgp.sim.pl_device import PowerLineDevice
     from osgp.street.run import StreetRun
 
-__all__ = ["bound_s", "read_s", "reads_s"]
+__all__ = ["Arrived", "arrived", "bound_s", "read_s", "reads_s"]
 
 _REQUEST = 21
 """APDU of a partial read: code, sequence number and tag (13), service, table, offset, count (8)."""
@@ -45,48 +46,56 @@ def reads_s(costs: LineCosts, size: int, legs: int, longest: int = LIMITS.max_re
     return whole * read_s(costs, longest, legs) + (read_s(costs, rest, legs) if rest else 0.0)
 
 
-def bound_s(run: StreetRun, since_s: float = 0.0) -> dict[str, float]:
-    """By kind (``profile``, ``registers``, ``log``) the least airtime of what came to the journal of a run, seconds; of intervals and
-    entries that ended ``since_s`` after its beginning, and the registers read since then.
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What of a device is in the journal: intervals by data set, entries by log, registers by the meter time of their read-out."""
 
-    The way of each device is the one at the end. Raises StoreError.
+    intervals: Mapping[int, int]
+    entries: Mapping[str, int]
+    registers: Mapping[int, int]
+
+
+NOTHING = Arrived({}, {}, {})
+
+
+def arrived(run: StreetRun) -> dict[str, Arrived]:
+    """The same by house, as it is now. Raises StoreError."""
+    collection, journal = run.plan.config.collection, run.journal
+    return {
+        house: Arrived(
+            {data_set: len(journal.intervals(number, data_set)) for data_set in collection.profiles},
+            {log: len(journal.events_of(number, log)) for log in collection.logs},
+            Counter(
+                time for _, time, value, unit in journal.readings(number) if unit and isinstance(value, int | float)
+            ),
+        )
+        for house, number in run.numbers().items()
+    }
+
+
+def bound_s(run: StreetRun, earlier: Mapping[str, Arrived] | None = None) -> dict[str, float]:
+    """By kind (``profile``, ``registers``, ``log``) the least airtime of what is in the journal of a run, or has come to it since
+    ``earlier``, seconds.
+
+    The way of each device is the one that it has now. Raises StoreError.
     """
     costs = run.concentrator.exchanges.costs
-    since = run.start + since_s
     found = dict.fromkeys(("profile", "registers", "log"), 0.0)
-    ways, numbers = run.ways(), run.numbers()
-    for house, device in run.by_name.items():
-        legs, number = len(ways.get(house, ())), numbers.get(house)
-        if not legs or number is None:
+    ways = run.ways()
+    for house, now in arrived(run).items():
+        before = (earlier or {}).get(house, NOTHING)
+        legs, context = len(ways.get(house, ())), run.by_name[house].meter.image.context
+        if not legs:
             continue
-        for data_set in run.plan.config.collection.profiles:
-            ended = [time for time, _, _ in run.journal.intervals(number, data_set) if time > since]
-            size = len(ended) * _interval_bytes(device, data_set) if ended else 0
-            found["profile"] += reads_s(costs, size, legs)
-        for registers in _registers(run, number, since):
-            found["registers"] += reads_s(costs, _REGISTER * registers, legs)
-        for log in run.plan.config.collection.logs:
-            entries = [
-                time for _, time, _, _ in run.journal.events_of(number, log) if time is not None and time >= since
-            ]
-            size = len(entries) * _entry_bytes(device, log) if entries else 0
-            found["log"] += reads_s(costs, size, legs)
+        for data_set, count in now.intervals.items():
+            new = count - before.intervals.get(data_set, 0)
+            size = geometry(context, data_set).interval_size if new else 0
+            found["profile"] += reads_s(costs, new * size, legs)
+        for time, registers in now.registers.items():
+            if time not in before.registers:
+                found["registers"] += reads_s(costs, _REGISTER * registers, legs)
+        for log, count in now.entries.items():
+            new = count - before.entries.get(log, 0)
+            size = layout_of(table(log), context).span("entries[0]").size if new else 0
+            found["log"] += reads_s(costs, new * size, legs)
     return found
-
-
-def _interval_bytes(device: PowerLineDevice, data_set: int) -> int:
-    return geometry(device.meter.image.context, data_set).interval_size
-
-
-def _entry_bytes(device: PowerLineDevice, log: str) -> int:
-    layout = layout_of(table(log), device.meter.image.context)
-    return layout.span("entries[0]").size
-
-
-def _registers(run: StreetRun, number: int, since: float) -> Iterable[int]:
-    """For each read-out how many registers it brought."""
-    at: dict[int, int] = {}
-    for _, time, value, unit in run.journal.readings(number):
-        if time >= since and unit and isinstance(value, int | float):
-            at[time] = at.get(time, 0) + 1
-    return at.values()

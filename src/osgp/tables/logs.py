@@ -20,7 +20,17 @@ from osgp.wire import Context, LTime, STime, dependencies, layout_of
 from osgp.wire.errors import ConfigError
 from osgp.wire.nodes import ArrayNode
 
-__all__ = ["LOGS", "Header", "LogEntry", "LogKind", "entries_of", "entry_ranges", "header_of", "log_reader"]
+__all__ = [
+    "LOGS",
+    "Header",
+    "LogEntry",
+    "LogKind",
+    "entries_of",
+    "entry_ranges",
+    "header_of",
+    "log_reader",
+    "log_since",
+]
 
 _ATTEMPTS = 3
 
@@ -97,12 +107,14 @@ LOGS: dict[int, LogKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """State of a log: how many entries are valid, which is the newest, its sequence number and that number's width."""
+    """State of a log: how many entries are valid, which is the newest, its sequence number and that number's width; how many nobody
+    has marked as read."""
 
     valid: int
     last: int
     sequence: int
     modulus: int
+    unread: int = 0
 
     def moved(self, earlier: Header) -> bool:
         """Whether entries came or went since ``earlier``."""
@@ -139,7 +151,8 @@ def header_of(declared: type[Table], context: Context, raw: bytes) -> Header:
         return value, span.size
 
     sequence, width = field("last_entry_seq_nbr")
-    return Header(field("nbr_valid_entries")[0], field("last_entry_element")[0], sequence, 1 << 8 * width)
+    valid, last, unread = (field(name)[0] for name in ("nbr_valid_entries", "last_entry_element", "nbr_unread_entries"))
+    return Header(valid, last, sequence, 1 << 8 * width, unread)
 
 
 def entry_ranges(header: Header, capacity: int, last: int | None) -> list[tuple[int, int]]:
@@ -196,25 +209,70 @@ def _time(fields: Any, kind: LogKind) -> dt.datetime | None:
 async def log_reader(device: KnowsTables, declared: type[Table], last: int | None = None) -> list[LogEntry]:
     """The newest ``last`` entries of a log (all if None), newest first. Entries that the device wrote over while they were read
     are read again. Raises ConfigError (no log) and what the door raises."""
-    kind_of(declared)
-    sizing = [each for each in sorted(dependencies(declared), key=lambda one: one.__name__) if issubclass(each, Table)]
-    context = await device.knows(*sizing)
-    size, capacity = _shape(declared, context)
+    context, size, capacity = await _known(device, declared)
     if not capacity:
         return []
-    layout = layout_of(declared, context)
-    access = device.access
-    header = header_of(declared, context, await access.read_part(declared.number, 0, size))
+    header = await _header(device, declared, context, size)
     chunks: list[tuple[int, bytes]] = []
     for attempt in range(_ATTEMPTS):
-        chunks = []
-        for first, count in entry_ranges(header, capacity, last):
-            start = layout.span(f"entries[{first}]")
-            end = layout.span(f"entries[{first + count - 1}]")
-            wanted = end.offset + end.size - start.offset
-            chunks.append((first, await access.read_part(declared.number, start.offset, wanted)))
-        after = header_of(declared, context, await access.read_part(declared.number, 0, size))
+        chunks = await _chunks(device, declared, context, entry_ranges(header, capacity, last))
+        after = await _header(device, declared, context, size)
         if attempt == _ATTEMPTS - 1 or not after.moved(header):
             break
         header = after
     return entries_of(declared, context, header, chunks)
+
+
+async def log_since(device: KnowsTables, declared: type[Table], newest: bytes | None) -> tuple[list[LogEntry], int]:
+    """The entries behind one that is known by its bytes, newest first, and how many the device holds as unread. All of them if that
+    one is not there any more, or ``newest`` is None.
+
+    Where entries carry numbers of their own (BT74, ET79), these say how many to read, and that none was written over meanwhile: so
+    the header is read once. Raises as ``log_reader``.
+    """
+    context, size, capacity = await _known(device, declared)
+    if not capacity:
+        return [], 0
+    header = await _header(device, declared, context, size)
+    own = kind_of(declared).sequence
+    if own and newest is not None:
+        layout = layout_of(declared, context)
+        known = getattr(layout.decode_span(layout.span("entries[0]"), newest), own)
+        count = (header.sequence - known) & 0xFFFF
+        if count <= min(header.valid, capacity):
+            chunks = await _chunks(device, declared, context, entry_ranges(header, capacity, count))
+            found = _before(entries_of(declared, context, header, chunks), newest)
+            ages = [(header.sequence - getattr(entry.fields, own)) & 0xFFFF for entry in found]
+            if all(young < old for young, old in zip([-1, *ages], [*ages, count])):
+                return found, header.unread
+    return _before(await log_reader(device, declared), newest), header.unread
+
+
+def _before(entries: list[LogEntry], known: bytes | None) -> list[LogEntry]:
+    """Those that came after the known one; all if it is not among them."""
+    return entries[: next((place for place, entry in enumerate(entries) if entry.raw == known), len(entries))]
+
+
+async def _known(device: KnowsTables, declared: type[Table]) -> tuple[Context, int, int]:
+    """What the layout of a log depends on, the bytes of its header, and its capacity."""
+    kind_of(declared)
+    sizing = [each for each in sorted(dependencies(declared), key=lambda one: one.__name__) if issubclass(each, Table)]
+    context = await device.knows(*sizing)
+    return context, *_shape(declared, context)
+
+
+async def _header(device: KnowsTables, declared: type[Table], context: Context, size: int) -> Header:
+    return header_of(declared, context, await device.access.read_part(declared.number, 0, size))
+
+
+async def _chunks(
+    device: KnowsTables, declared: type[Table], context: Context, runs: list[tuple[int, int]]
+) -> list[tuple[int, bytes]]:
+    """Runs of entries: (index of the first, bytes)."""
+    layout = layout_of(declared, context)
+    chunks = []
+    for first, count in runs:
+        start, end = layout.span(f"entries[{first}]"), layout.span(f"entries[{first + count - 1}]")
+        wanted = end.offset + end.size - start.offset
+        chunks.append((first, await device.access.read_part(declared.number, start.offset, wanted)))
+    return chunks

@@ -31,8 +31,10 @@ from osgp.wire.errors import BadValue, DecodeError, ResponseError
 __all__ = [
     "Channel",
     "Geometry",
+    "Place",
     "Profile",
     "Ring",
+    "block_head",
     "channel_of",
     "decode_blocks",
     "decode_table",
@@ -62,13 +64,26 @@ def _codec(plain: bool) -> Any:
     return kernels
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an interval stands: in which block, at which place in it (both from 0), when it ended (UTC seconds); and what the bytes
+    around it mean."""
+
+    shape: Geometry
+    channels: tuple[Channel, ...]
+    block: int
+    interval: int
+    end: int
+
+
 @dataclass(slots=True)
 class Profile:
     """Intervals, oldest first, as columns (NumPy arrays; lists without NumPy).
 
     ``time`` (n): end of the interval, UTC: datetime64[s], or seconds since 1970; ``common`` (n): bits of COMMON_BITS;
     ``status`` (n, channels): codes of STATUS_TEXT; ``values`` (n, channels): raw int32 snapshots; ``valid`` (n): False for an
-    interval that the device never processed (its values are zero and mean nothing).
+    interval that the device never processed (its values are zero and mean nothing). ``place``: of the newest interval, where known
+    (see ``profile_following``).
     """
 
     data_set: int
@@ -79,6 +94,7 @@ class Profile:
     status: Any = field(default_factory=list)
     values: Any = field(default_factory=list)
     valid: Any = field(default_factory=list)
+    place: Place | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -150,7 +166,7 @@ class Profile:
             "valid": [bool(each) for each in self._plain(self.valid)],
         }
 
-    def _select(self, keep: Any) -> Profile:
+    def select(self, keep: Any) -> Profile:
         """The rows from one index on (an int) or those of a slice."""
         part = slice(keep, None) if isinstance(keep, int) else keep
         return Profile(
@@ -320,7 +336,12 @@ async def read_profile(
     profile = decode_blocks(
         b"".join(blocks[number] for number in kept), shape, channels=channels, first=[first[number] for number in kept]
     )
-    return _trim(profile, limit, last)
+    profile = _trim(profile, limit, last)
+    if kept and len(profile):
+        end, bits = block_head(blocks[kept[0]], shape)
+        if end == int(profile.epochs()[-1]):
+            profile.place = Place(shape, channels, places[kept[0]], bits.bit_length() - 1, end)
+    return profile
 
 
 async def read_profile_pieces(
@@ -376,7 +397,7 @@ async def _older_blocks(access: Any, shape: Geometry, ring: Ring, limit: float |
     while low < high:
         middle = (low + high) // 2
         offset, count = shape.header(places[middle])
-        end, _ = _header(await access.read_part(shape.table, offset, count), shape)
+        end, _ = block_head(await access.read_part(shape.table, offset, count), shape)
         if end is not None and end <= limit:
             low = middle + 1
         else:
@@ -491,12 +512,12 @@ async def _blocks(
         )
         if whole:
             block = await access.read_part(shape.table, place * shape.block_size, shape.block_size)
-            end, bits = _header(block, shape)
+            end, bits = block_head(block, shape)
             begin = 0
         else:
             offset, count = shape.header(place)
             head = await access.read_part(shape.table, offset, count)
-            end, bits = _header(head, shape)
+            end, bits = block_head(head, shape)
             newest = bits.bit_length() - 1
             begin = 0
             if end is not None and limit is not None:
@@ -525,7 +546,7 @@ async def _blocks(
     return blocks, firsts, places
 
 
-def _header(head: bytes, shape: Geometry) -> tuple[int | None, int]:
+def block_head(head: bytes, shape: Geometry) -> tuple[int | None, int]:
     """(end time, simple status bits) of a block."""
     from osgp.tables.profile_plain import block_time
 
@@ -550,12 +571,12 @@ def _trim(profile: Profile, limit: float | None, last: int | None) -> Profile:
         times = profile.epochs()
         start = next((place for place, time in enumerate(times) if time > limit), len(times))
         if start:
-            profile = profile._select(start)
+            profile = profile.select(start)
     if last is not None:
         seen = 0
         valid = profile._plain(profile.valid)
         for place in range(len(valid) - 1, -1, -1):
             seen += bool(valid[place])
             if seen >= last:
-                return profile._select(place)
+                return profile.select(place)
     return profile
