@@ -17,6 +17,7 @@ from osgp.app.profile import OsgpProfile
 from osgp.app.suite import Address
 from osgp.app.verdict import REASONS, Accepted, Answered, How, Refused
 from osgp.crypto.keys import Key
+from osgp.node import osgp_tables
 from osgp.wire import Struct, layout_of
 from osgp.wire.errors import ConfigError, DecodeError
 from osgp.wire.jsonform import from_json, to_json
@@ -26,7 +27,7 @@ from tests.fuzz.registry import hexes, target
 
 _STRUCTS: list[type[Struct]] = [
     one
-    for module in (messages, state)
+    for module in (messages, state, osgp_tables)
     for one in vars(module).values()
     if isinstance(one, type) and issubclass(one, Struct) and one.__module__ == module.__name__
 ]

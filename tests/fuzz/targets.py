@@ -40,12 +40,12 @@ from osgp.wire.errors import ConfigError, DecodeError, Error
 from osgp.wire.jsonform import from_json, to_json
 from osgp.wire.path import format_path, parse_path
 from tests.access.world import MAK, MBK, complete_image
-from tests.fuzz import app_targets, lon_targets, osgp_targets
+from tests.fuzz import app_targets, concentrator_targets, lon_targets, osgp_targets
 from tests.fuzz.machines import fuzz_mep_server, fuzz_meter, fuzz_optical_server
 from tests.fuzz.registry import SEEDS, TARGETS, hexes, target
 from tests.tables.dimensions import random_context
 
-__all__ = ["SEEDS", "TARGETS", "app_targets", "lon_targets", "osgp_targets", "target"]
+__all__ = ["SEEDS", "TARGETS", "app_targets", "concentrator_targets", "lon_targets", "osgp_targets", "target"]
 
 
 def _optical() -> list[bytes]:

@@ -23,6 +23,7 @@ SLOW = (
     *("meter", "optical server", "mep server", "tables", "from_json", "tls", "mep explain"),
     *("lon node", "lon node under lies", "lon columns"),
     *("app security", "app orders"),
+    *("osgp device", "osgp concentrator", "journal salvage", "street plan"),
 )
 
 
