@@ -14,7 +14,9 @@ first; handshakes go before all that is not urgent, first sweeps with the class 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -35,6 +37,7 @@ from osgp.lon.address import SubnetNode
 from osgp.lon.events import Event
 from osgp.node.link_register import UNHEARD, Heard
 from osgp.node.osgp_tables import ALERT_ROUTE, HereState
+from osgp.tables.et.et55 import ET55
 from osgp.wire.errors import ConfigError, Error, LinkError, ResponseError, SecurityError, StoreError
 
 __all__ = ["NetworkCare"]
@@ -44,6 +47,8 @@ _LOOK_S = 60.0
 _AFTER_ERROR_S = 60.0
 _LINKS_KEPT_S = 300.0
 _SCANS_MISSED = 3
+_PATIENCE_AT, _PATIENCE_MIN = 15, 60
+"""ET55.PLC_ACTIVE_TIMEOUT (MEP guide p. 148): its place, and how long a device waits that was told nothing."""
 _HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
 _ROUTE_LIFETIME_MIN = 3 * 1440
 _ROUTE_AGAIN_S = 1.5 * 86400
@@ -112,6 +117,7 @@ class NetworkCare:
         self._answers: dict[bytes, tuple[Answer, bytes, bool]] = {}
         concentrator.message = self._receive
         concentrator.ended = self._ended
+        concentrator.alerting = self._is_alerting
         concentrator.more_status["topology"] = lambda: topology.status(concentrator.now)
 
     # ---- beginning --------------------------------------------------------------------------------------------------
@@ -528,3 +534,24 @@ class NetworkCare:
         except (LinkError, SecurityError, ResponseError, ConfigError):
             # Not worth more airtime now: the alarms are scanned for in any case.
             node.way_told = now - _ROUTE_AGAIN_S + 3600.0, path
+            node.alerts = False
+            return
+        node.alerts = True
+        await self._tell_patience(node)
+
+    async def _tell_patience(self, node: Node) -> None:
+        """A device that is asked seldom, because it sends alerts, must not think that nobody talks to it: it would answer probes."""
+        plan = self.concentrator.config.plan
+        minutes = math.ceil(2 * min(plan.alerting_scan_s, plan.billing_s, plan.profile_s) / 60)
+        if node.patience_min == minutes or minutes <= _PATIENCE_MIN:
+            return
+        content = min(minutes, 0xFFFF).to_bytes(2, "little")
+        with suppress(LinkError, SecurityError, ResponseError, ConfigError):
+            access = self.concentrator.access(node.device, Priority.HOUSEKEEPING)
+            await access.write_part(ET55.number, _PATIENCE_AT, content)
+            node.patience_min = minutes
+
+    def _is_alerting(self, device: int) -> bool:
+        """Whether a device tells of its alarms by itself (``Concentrator.alerting``)."""
+        node = self.topology.by_device(device)
+        return node is not None and node.alerts
