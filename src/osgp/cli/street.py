@@ -223,6 +223,17 @@ def show(found: dict[str, Any], processor_s: float) -> None:
             for row in found["by_legs"]
         ],
     )
+    reading = found["reading"]
+    if reading and reading["ratio"] is not None:
+        print_table(
+            f"airtime since everybody was read once: reading took {reading['ratio']:.3f} times its bound",
+            ["purpose", "spent>", "bound>"],
+            [
+                (name, _s(spent), _s(reading["bound_s"].get(name)))
+                for name, spent in reading["spent_s"].items()
+                if spent
+            ],
+        )
     if found["faults"]:
         print_table(
             "faults",

@@ -8,17 +8,19 @@ probes, a repeat that came late).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from osgp.concentrator.exchange import Exchange, Priority
 from osgp.node.osgp_tables import ALERT_ROUTE, BLOCK_HASHES, FIRMWARE, HEARD_ANSWERS, LINK_REGISTER, RECEIVED_BLOCKS
 from osgp.sim.wire_port import Port
+from osgp.street.bound import Arrived, arrived, bound_s
 from osgp.tables.table import extended
 
 if TYPE_CHECKING:
     from osgp.street.run import StreetRun
 
-__all__ = ["PURPOSES", "READING", "Airtime", "purpose_of"]
+__all__ = ["PURPOSES", "READING", "Airtime", "Day", "purpose_of"]
 
 PURPOSES = {
     "profile": "intervals of load profiles, with their block headers",
@@ -93,6 +95,11 @@ class Airtime:
         self._run = run
         self._speed = run.medium.speed
         self.by_purpose = dict.fromkeys(PURPOSES, 0.0)
+        self.day: Day | None = None
+        """What the report shows, when the planned hours are over."""
+        self._since_s = 0.0
+        self._earlier: Mapping[str, float] = {}
+        self._had: Mapping[str, Arrived] = {}
         run.wire.tap(self._sent)
 
     def _sent(self, now: float, port: Port, lpdu: bytes) -> None:
@@ -105,6 +112,43 @@ class Airtime:
             purpose = "other" if exchange is None else purpose_of(exchange)
         self.by_purpose[purpose] += self._speed.airtime_s(len(lpdu) + 2)
 
-    def since(self, earlier: Mapping[str, float]) -> dict[str, float]:
-        """What was added after a copy of ``by_purpose`` was taken, in the order of ``PURPOSES``."""
-        return {name: self.by_purpose[name] - earlier[name] for name in PURPOSES}
+    def begin(self, now: float) -> None:
+        """Everybody has been read once: what is spent from now on is that of every day."""
+        self._since_s, self._earlier, self._had = now, dict(self.by_purpose), arrived(self._run)
+
+    def end(self, now: float) -> None:
+        """The day is over. Raises StoreError."""
+        spent = {name: self.by_purpose[name] - self._earlier.get(name, 0.0) for name in PURPOSES}
+        self.day = Day(self._since_s, now, spent, bound_s(self._run, self._had))
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Airtime between two moments of a run, seconds: ``spent`` by purpose, and by kind the least that what has come could take."""
+
+    since_s: float
+    until_s: float
+    spent: dict[str, float]
+    bound: dict[str, float]
+
+    @property
+    def reading_s(self) -> float:
+        """What reading took."""
+        return sum(self.spent[name] for name in READING)
+
+    @property
+    def ratio(self) -> float | None:
+        """The same by the bound; None if nothing came."""
+        bound = sum(self.bound.values())
+        return self.reading_s / bound if bound else None
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return {
+            "since_s": round(self.since_s, 1),
+            "until_s": round(self.until_s, 1),
+            "spent_s": {name: round(value, 3) for name, value in self.spent.items()},
+            "bound_s": {name: round(value, 3) for name, value in self.bound.items()},
+            "reading_s": round(self.reading_s, 3),
+            "ratio": None if self.ratio is None else round(self.ratio, 4),
+        }

@@ -98,6 +98,7 @@ class Observed:
                     self._billed.add(event.device)
                     if self.first_billing_s is None and len(self._billed) >= self._expected():
                         self.first_billing_s = now
+                        self._run.airtime.begin(now)
             elif isinstance(event, AlarmRaised):
                 self.alarms[event.alarm] += 1
             elif isinstance(event, DeviceSilent):
@@ -183,4 +184,5 @@ class Observed:
             if not self.samples or self.samples[-1].at_s < now:
                 self.sample(now)
             self.map("at the end", now)
+            self._run.airtime.end(now)
         self._ended = True

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osgp.street.airtime import PURPOSES
 from osgp.street.pictures import pictures
 from osgp.street.route_map import route_map
 from osgp.wire.errors import ConfigError
@@ -92,6 +93,8 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
         parts += ["<h2>Faults</h2>", _faults(found["faults"])]
     if found.get("firmware"):
         parts += ["<h2>Firmware</h2>", _firmware(found["firmware"])]
+    if found["reading"]:
+        parts += ["<h2>Airtime by purpose</h2>", _reading(found["reading"])]
     for title, caption, svg in pictures(run, found):
         parts += [f"<h2>{escape(title)}</h2>", _figure(svg, caption)]
     parts.append("<h2>Ways</h2>")
@@ -186,6 +189,20 @@ def _faults(faults: list[dict[str, Any]]) -> str:
             for each in faults
         ],
     )
+
+
+def _reading(found: dict[str, Any]) -> str:
+    rows: list[tuple[Any, ...]] = [
+        (name, f"{spent:.1f} s", f"{found['bound_s'][name]:.1f} s" if name in found["bound_s"] else "", PURPOSES[name])
+        for name, spent in found["spent_s"].items()
+    ]
+    ratio = found["ratio"]
+    words = "" if ratio is None else f", {ratio:.3f} times the least that what came could take"
+    note = (
+        f"From {found['since_s'] / 3600:.2f} h on, when everybody had been read once: reading took {found['reading_s']:.0f} s of "
+        f"frames{words}. The bound has the bytes that must cross each hop, in the largest reads, and nothing else."
+    )
+    return _table(("purpose", "spent>", "bound>", ""), rows) + f"<p class='note'>{escape(note)}</p>"
 
 
 def _own_table(run: StreetRun) -> str:

@@ -52,6 +52,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
             "retries": sum(row.retries for row in seen.legs.values()),
             "by_class_s": {name: round(value, 3) for name, value in sorted(last.by_class.items())},
         },
+        "reading": None if run.airtime.day is None else run.airtime.day.to_json(),
         "by_legs": [{"legs": legs, **_legs(seen.legs[legs])} for legs in sorted(seen.legs)],
         "delay_s": {f"{share:g}": quantile([delay for _, delay in seen.delays], share) for share in (0.5, 0.95, 1.0)},
         "ways": {house: list(way) for house, way in sorted(ways.items())},
