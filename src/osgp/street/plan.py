@@ -17,7 +17,7 @@ A TOML text; what it leaves out has its default::
     gateway = ["30"]
 
     [concentrator.plan]         # as ``concentrator.config.ConcentratorConfig`` has it
-    profile_s = 43200
+    profile_s = 21600
 
     [[fault]]
     at_h = 6.5
@@ -362,7 +362,7 @@ def default_text(houses: int = 60, *, seed: int = 1, hours: float = 24.0, kind: 
         "scan_s = 900",
         "alerting_scan_s = 21600",
         "billing_s = 86400",
-        "profile_s = 86400",
+        "profile_s = 21600",
         "",
         "# [[fault]]  # kinds: " + ", ".join(FAULTS),
         "# at_h = 6.5",
