@@ -211,21 +211,22 @@ class LevelMedium(ABC):
 class FrameWay(LevelWay):
     """A way with the chances of packets on it, computed when first asked."""
 
-    __slots__ = ("_chances", "curves")
+    __slots__ = ("chances", "curves")
 
     def __init__(
         self, sender: int, secondary: bool, levels: Levels, sense_db: float, reach_db: float, curves: Curves
     ) -> None:
         super().__init__(sender, secondary, levels, sense_db, reach_db)
         self.curves = curves
-        self._chances: dict[tuple[int, int], float] = {}
+        self.chances: dict[tuple[int, int], float] = {}
+        """That an undisturbed packet comes through, by receiver and length, as far as it was asked."""
 
     def chance(self, receiver: int, lpdu_bytes: int) -> float:
         """That an undisturbed packet of that length comes through at a receiver."""
         key = receiver, lpdu_bytes
-        found = self._chances.get(key)
+        found = self.chances.get(key)
         if found is None:
-            found = self._chances[key] = _chance(self.hazard(receiver, lpdu_bytes, self.level_db[receiver]))
+            found = self.chances[key] = _chance(self.hazard(receiver, lpdu_bytes, self.level_db[receiver]))
         return found
 
     def hazard(self, receiver: int, lpdu_bytes: int, ec_n0_db: float) -> float:
@@ -264,7 +265,9 @@ class FrameMedium(LevelMedium):
         assert isinstance(way, FrameWay), "transmissions of this medium have its ways"
         met = transmission.met.get(receiver)
         if met is None:
-            chance = way.chance(receiver, len(transmission.lpdu))
+            size = len(transmission.lpdu)
+            known = way.chances.get((receiver, size))  # asked of every listener to every frame: a call would show
+            chance = way.chance(receiver, size) if known is None else known
         else:
             chance = _chance(self._disturbed(transmission, way, receiver, met))
         if chance == 1.0 or chance == 0.0:

@@ -134,7 +134,8 @@ class MediumChannel(Channel):
 
     @staticmethod
     def _met_own(transmission: Transmission, receiver: int) -> bool:
-        return any(other.sender.number == receiver for other in transmission.met.get(receiver, ()))
+        met = transmission.met.get(receiver)  # nobody, as a rule: no generator for it
+        return met is not None and any(other.sender.number == receiver for other in met)
 
     def fate(self, transmission: Transmission, port: Port) -> Fate:
         """What becomes of a transmission at a port."""
