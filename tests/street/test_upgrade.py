@@ -114,3 +114,9 @@ def test_firmware_for_a_kind_that_nobody_has_is_refused() -> None:
     text = default_text(3, kind="rural") + '[[firmware]]\ndevices = "gateway"\n'
     with pytest.raises(ConfigError, match="no house has a device"):
         parse_plan(text)
+
+
+def test_the_houses_that_are_not_named_may_all_have_one_kind() -> None:
+    plan = parse_plan('[grid]\nkind = "rural"\nhouses = 8\n[devices]\n3ph = "others"\nload = ["4"]\n')
+    assert {house.kind for house in plan.houses if house.node != "4"} == {"3ph"}
+    assert [house.kind for house in plan.houses if house.node == "4"] == ["load"]

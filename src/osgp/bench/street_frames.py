@@ -1,9 +1,10 @@
 """A street of real nodes, its frames, tags and tables, beside a skeleton of a channel in simpy.
 
 The skeleton is that of the group ``domains``: a process per meter that waits, counts slots down from a quiet line and sends; one
-channel that all hear, no loss, no collision, nothing in the frames. Ours is ``street.run``: levels from a grid, collisions, hops, stacks,
-AES-CCM at both ends, tables, profiles and logs in devices that live, a concentrator with its journal. Both are counted in frames that
-somebody received, by the processor's clock; the street while its devices are found, commissioned and read for the first time.
+channel that all hear, no loss, no collision, nothing in the frames. Ours is ``street.run``: levels from a grid, collisions, hops,
+stacks, AES-CCM at both ends, tables, profiles and logs in devices that live, a concentrator with its journal. Both are counted in
+frames that somebody received, by the processor's clock; the street while its devices are found, commissioned and read for the first
+time.
 
 The goal of ``spec/perf-anchors.md`` section 5, three times the skeleton, would leave some five to ten microseconds for a frame with
 all that stands behind it; two calls of AES-CCM take as much as the half of that. It is printed as what to hope for.

@@ -76,10 +76,13 @@ FAULTS = {
     "attack": "somebody at a house sends heard frames again, out of order and forged, one every two seconds; target: the house",
     "outage": "the whole street is without supply, the concentrator too",
     "clock": "clocks jump by so many seconds; target: a house, or nothing for all",
+    "worn": "keys have been used almost as often as the alarm at 80 % says, here and there; target: a house, or nothing for all",
+    "spent": "numbers under the present keys are used up but for count - 1; target: a house, or nothing for all",
+    "same-address": "a device comes back with the address of another; target: the house",
     "wrong-key": "a device has another key than the head-end says, from the beginning; target: a house",
 }
 """Kinds of fault and what they do. ``dead``, ``cut``, ``noise``, ``attack`` and ``outage`` end after their minutes, or never (0)."""
-_NEED_TARGET = ("cut", "wrong-key", "attack")
+_NEED_TARGET = ("cut", "wrong-key", "attack", "same-address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +311,15 @@ def _kinds(text: Text, grid: GridDescription, names: list[str]) -> Mapping[str, 
     phases = {node.name: node.phase for node in grid.nodes}
     kinds = {name: "3ph" if phases[name] == "L123" else "1ph" for name in names}
     given: dict[str, str] = {}
+    others: str = ""
     for kind, houses in text.table("devices").items():
         if kind not in KINDS:
             raise text.error(
                 f"there is no kind of device {kind!r}", table="devices", key=kind, hint=f"kinds: {', '.join(KINDS)}"
             )
+        if houses == "others":
+            others = kind
+            continue
         if not isinstance(houses, list) or not all(isinstance(each, str) for each in houses):
             raise text.error(f"{kind} is a list of houses", table="devices", key=kind, hint=f'{kind} = ["7", "21"]')
         for house in houses:
@@ -326,7 +333,7 @@ def _kinds(text: Text, grid: GridDescription, names: list[str]) -> Mapping[str, 
                     f"house {house!r} is {given[house]} already", table="devices", key=kind, hint="one device per house"
                 )
             given[house] = kind
-    return {**kinds, **given}
+    return {**(dict.fromkeys(kinds, others) if others else kinds), **given}
 
 
 def default_text(houses: int = 60, *, seed: int = 1, hours: float = 24.0, kind: str = "suburban") -> str:
