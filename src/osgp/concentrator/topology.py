@@ -154,8 +154,6 @@ class Topology:
         self.strangers: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
         """Devices that were heard and for which there is no key; the latest 256."""
         self.blocked: set[SubnetNode] = set()
-        self.down_s = DOWN_S
-        """Longer where devices are asked less often than every quarter of an hour: three scans that brought no answer."""
         """Addresses that somebody else holds."""
         self.root_asked_at: dict[bool, float] = {}
         """When the concentrator itself asked around last, by carrier."""
@@ -414,7 +412,7 @@ class Topology:
             silent = now - max(asked, node.answered_at if node.answered_at is not None else asked)
             if silent >= LOST_S:
                 state = NodeState.LOST
-            elif silent >= self.down_s:
+            elif silent >= DOWN_S:
                 state = NodeState.DOWN
             else:
                 continue

@@ -46,7 +46,6 @@ _LOOK_S = 60.0
 """How often states are looked at."""
 _AFTER_ERROR_S = 60.0
 _LINKS_KEPT_S = 300.0
-_SCANS_MISSED = 3
 _PATIENCE_AT, _PATIENCE_MIN = 15, 60
 """ET55.PLC_ACTIVE_TIMEOUT (MEP guide p. 148): its place, and how long a device waits that was told nothing."""
 _HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
@@ -105,7 +104,6 @@ class NetworkCare:
             profile=profile,
         )
         self.keys = KeyCare(self.commissioner)
-        topology.down_s = max(DOWN_S, _SCANS_MISSED * concentrator.config.plan.scan_s)
         self._message = message
         self._nudge: Wait[None] = Wait()
         self._tasks: list[Task[None]] = []
