@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from osgp.tables.access import run_sync
 from osgp.tables.events import EVENTS, describe, event_number, event_of
 from osgp.tables.image import Image
-from osgp.tables.logs import LOGS, Header, LogEntry, entry_ranges, log_reader
+from osgp.tables.logs import LOGS, Header, LogEntry, entry_ranges, log_reader, log_since
 from osgp.tables.registry import table
 from osgp.wire import LTime, layout_of
 from osgp.wire.errors import ConfigError
@@ -103,6 +103,53 @@ def test_a_log_that_never_holds_still_is_still_read() -> None:
 
     access.before_read = always
     assert len(read(access)) == CAPACITY
+
+
+def since(access: Counted, newest: bytes | None) -> tuple[list[int], int]:
+    """Numbers of the entries behind a known one, and how many are unread."""
+    entries, unread = run_sync(log_since(Tables(access), table("BT74"), newest))
+    return [each.number for each in entries], unread
+
+
+@given(count=st.integers(1, 25), new=st.integers(0, 12), step=st.integers(1, 3), start=st.integers(0, 2**32 - 200))
+@settings(max_examples=80, deadline=None)
+def test_behind_a_known_entry_comes_what_is_newer(count: int, new: int, step: int, start: int) -> None:
+    numbers = list(range(start, start + step * (count + new), step))
+    found, _ = since(Counted(event_log(numbers)), event(numbers[count - 1]))
+    assert found == numbers[-min(new, CAPACITY) :][::-1] if new else found == []
+
+
+def test_behind_a_known_entry_the_header_is_read_once_and_no_other_entry() -> None:
+    access = Counted(event_log(list(range(30))))
+    assert since(access, event(27)) == ([29, 28], 0)
+    assert access.bytes_of(74) == 11 + 2 * 14
+    access = Counted(event_log(list(range(30))))
+    assert since(access, event(29)) == ([], 0)
+    assert access.bytes_of(74) == 11
+
+
+def test_the_header_tells_how_many_are_unread() -> None:
+    image = event_log([1, 2, 3])
+    image.write_part(74, 9, bytes((2, 0)))
+    assert since(Counted(image), event(3)) == ([], 2)
+    assert since(Counted(image), None) == ([3, 2, 1], 2)
+
+
+def test_without_the_known_entry_all_are_new() -> None:
+    assert since(Counted(event_log(list(range(30)))), event(11))[0] == list(range(29, 22, -1))
+    assert since(Counted(event_log([1, 2])), event(40000))[0] == [2, 1], "the log began anew"
+
+
+def test_an_entry_that_was_written_over_meanwhile_does_not_stand_for_an_older_one() -> None:
+    image, newer = event_log(list(range(9))), event_log(list(range(15)))
+    access = Counted(image)
+
+    def later(number: int, offset: int, count: int) -> None:
+        if number == 74 and offset >= 11:
+            image.put(74, newer.read(74))
+
+    access.before_read = later
+    assert since(access, event(3))[0] == list(range(14, 7, -1))
 
 
 def test_event_in_words() -> None:
