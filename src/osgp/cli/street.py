@@ -33,12 +33,15 @@ def new(
     kind: Annotated[str, Parameter(help="of the grid: suburban, rural, city, high-rise")] = "suburban",
     seed: Annotated[int, Parameter(help="the same seed gives the same street")] = 1,
     hours: Annotated[float, Parameter(help="how long it runs")] = 24.0,
+    background_dbuv: Annotated[
+        float | None, Parameter(help="noise everywhere, dB(µV): more of it, more hops; 90 without it")
+    ] = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="file to write; else it is printed")] = None,
 ) -> None:
     """Make the file of a street: grid, devices by house, what is collected, faults."""
     from osgp.street.plan import default_text, parse_plan
 
-    text = default_text(houses, seed=seed, hours=hours, kind=kind)
+    text = default_text(houses, seed=seed, hours=hours, kind=kind, background_dbuv=background_dbuv)
     parse_plan(text)
     if output is None:
         sys.stdout.write(text)

@@ -336,9 +336,17 @@ def _kinds(text: Text, grid: GridDescription, names: list[str]) -> Mapping[str, 
     return {**(dict.fromkeys(kinds, others) if others else kinds), **given}
 
 
-def default_text(houses: int = 60, *, seed: int = 1, hours: float = 24.0, kind: str = "suburban") -> str:
+def default_text(
+    houses: int = 60,
+    *,
+    seed: int = 1,
+    hours: float = 24.0,
+    kind: str = "suburban",
+    background_dbuv: float | None = None,
+) -> str:
     """The file of a street with a bit of everything: of sixteen houses each, two have an inverter meter, two a load-control module;
-    every sixtieth begun has a gateway. Raises ConfigError for a grid that cannot be made."""
+    every sixtieth begun has a gateway. ``background_dbuv``: noise everywhere, as plans have it unless given. Raises ConfigError for a
+    grid that cannot be made."""
     grid = new_grid(kind, houses=houses, seed=seed)
     names = [node.name for node in grid.nodes if node.device == "meter"]
     chance = Random(f"street {seed}")
@@ -361,6 +369,7 @@ def default_text(houses: int = 60, *, seed: int = 1, hours: float = 24.0, kind: 
         f"kind = {toml_value(kind)}",
         f"houses = {houses}",
         f"seed = {seed}",
+        *(() if background_dbuv is None else (f"background_dbuv = {toml_value(background_dbuv)}",)),
         "",
         "[devices]  # all other houses have meters of one or three phases, as they are connected",
         *(f"{name} = {toml_value(tuple(each))}" for name, each in groups.items() if each),
