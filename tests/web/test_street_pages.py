@@ -1,0 +1,353 @@
+"""The street's pages and JSON: escaping, error shape, what a dead or strange concentrator leaves, back in time, and a real street."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from osgp.app.aes import psk_of
+from osgp.app.profile import OsgpProfile
+from osgp.concentrator.status_socket import Feed, StatusSocket
+from osgp.street.live import LiveStreet
+from osgp.street.run import NC
+from osgp.street.torture import small_street
+from osgp.web.app import create_app
+from osgp.web.street.history import History
+from osgp.web.street.models import CENTRE, LinkRow, NodeRow, link_rows, node_rows
+from osgp.web.street.places import rings
+from osgp.web.street.service import StreetWatch
+from osgp.web.street.source import SocketSource
+from tests.web.sample import HOSTILE
+from tests.web.street_sample import START, Said, node_id
+from tests.web.test_pages import checked, get
+
+PAGES = (
+    "/street",
+    "/street?severity=warning&q=<script>",
+    "/parts/street",
+    f"/street/devices/{node_id(1)}",
+    f"/street/devices/{node_id(4)}",
+    f"/parts/street/devices/{node_id(4)}",
+    "/street/devices/<b>",
+    "/nothing/here",
+)
+
+
+@pytest.fixture
+def said() -> Said:
+    found = Said()
+    found.happen("topology", unique_node_id=node_id(4), what="lost", text=f"{node_id(4)} is lost")
+    found.happen("alarm_raised", device=2, alarm="x", severity="critical", text=HOSTILE)
+    found.happen("step_stored", device=3, what="registers", new=9)
+    return found
+
+
+@pytest.fixture
+def watch(said: Said) -> StreetWatch:
+    found = StreetWatch(said)
+    found.look()
+    return found
+
+
+@pytest.fixture
+def app(watch: StreetWatch) -> FastAPI:
+    return create_app(None, street=watch)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_sound_html_and_hostile_names_stay_text(app: FastAPI, path: str) -> None:
+    answer = get(app, path)
+    assert answer.headers["content-type"].startswith("text/html")
+    found = checked(answer.text)
+    assert not found.open
+    assert not found.bad
+    assert len(found.ids) == len(set(found.ids))
+    assert all(each.startswith(("/", "#", "?")) and not each.startswith("//") for each in found.loads)
+    for hostile in ("<script>alert", "'<b>", "<b>by"):
+        assert hostile not in answer.text
+    for each in found.loads:
+        if each.startswith("/static/"):
+            assert get(app, each).status_code == 200, each
+
+
+def test_a_hostile_name_is_shown_as_it_is(app: FastAPI) -> None:
+    texts = "".join(checked(get(app, f"/street/devices/{node_id(4)}").text).texts)
+    assert texts.count(HOSTILE) >= 5, "name, serial, reading, log and job"
+
+
+def test_without_a_store_the_first_page_is_the_street(app: FastAPI) -> None:
+    answer = get(app, "/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/street")
+    assert ">Fleet<" not in get(app, "/street").text
+    assert get(app, "/health").json()["concentrator"] == "ok"
+
+
+@pytest.mark.parametrize("path", ["/street", "/api/street", "/api/street/map", "/api/street/stream"])
+def test_a_foreign_name_is_refused(app: FastAPI, path: str) -> None:
+    assert get(app, path, host="evil.example").status_code == 421
+
+
+@pytest.mark.parametrize("path", ["/street", "/api/street", "/api/street/map", f"/api/street/devices/{node_id(1)}"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_ordered(app: FastAPI, said: Said, path: str, method: str) -> None:
+    assert get(app, path, method=method).status_code == 405
+    assert not set(said.asked) - {"status", "events", "shapes"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/api/street/devices/0a0b", 404, "no_such_device"),
+        ("/api/street/devices/%3Cb%3E/profile", 404, "no_such_device"),
+        (f"/api/street/devices/{node_id(1)}/profile?range=9d", 422, "wrong_parameter"),
+        ("/api/street/events?severity=awful", 422, "wrong_parameter"),
+        ("/api/street/events?last=x", 422, "wrong_parameter"),
+        ("/api/street/map?at=yesterday", 422, "wrong_parameter"),
+    ],
+)
+def test_every_error_has_the_same_shape(app: FastAPI, path: str, status: int, code: str) -> None:
+    answer = get(app, path)
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) == {"status", "code", "message", "hint"}
+    assert answer.json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize("at", ["nan", "inf", "-inf", "1e308"])
+def test_moments_that_never_were_are_the_nearest(app: FastAPI, at: str) -> None:
+    assert len(get(app, f"/api/street/map?at={at}").json()["nodes"]) == 9
+
+
+def test_the_map_has_states_places_and_both_directions(app: FastAPI) -> None:
+    found = get(app, "/api/street/map").json()
+    nodes = {each["id"]: each for each in found["nodes"]}
+    assert len(nodes) == 9
+    assert nodes[node_id(5)]["way"] == [node_id(1), node_id(5)]
+    assert (nodes[node_id(5)]["x"], nodes[node_id(5)]["y"]) == (300.0, 0.0)
+    assert nodes[node_id(3)]["kind"] == "inverter"
+    link = next(each for each in found["links"] if each["b"] == node_id(1))
+    assert (link["a"], link["ab_db"], link["ba_db"]) == (CENTRE, 19.0, 14.0)
+    assert found["cables"] == [[-60.0, 0.0, 600.0, 0.0]]
+
+
+def test_events_have_a_severity_and_are_filtered(app: FastAPI) -> None:
+    def texts(query: str) -> list[str]:
+        return [each["text"] for each in get(app, f"/api/street/events{query}").json()]
+
+    assert texts("") == [f"{HOSTILE} is lost", f"alarm: {HOSTILE}", "registers: 9 new rows in the journal"]
+    assert texts("?severity=critical") == [f"{HOSTILE} is lost", f"alarm: {HOSTILE}"]
+    assert texts("?q=house%203") == ["registers: 9 new rows in the journal"]
+    assert texts("?after=2&last=5") == ["registers: 9 new rows in the journal"]
+    assert texts("?last=0") == []
+
+
+def test_one_goes_back_to_how_it_was(app: FastAPI, said: Said, watch: StreetWatch) -> None:
+    for turn, state in enumerate(("down", "lost", "up"), 1):
+        said.wall = START + 60 * turn
+        said.states[2] = state
+        watch.look()
+    watch.look()
+    now = get(app, "/api/street/map").json()
+    assert now["live"]
+    assert now["moments"] == [START, START + 60, START + 120, START + 180], "a look without news is no moment"
+
+    def state(at: float) -> str:
+        nodes = get(app, f"/api/street/map?at={at}").json()["nodes"]
+        found: str = next(each["state"] for each in nodes if each["id"] == node_id(2))
+        return found
+
+    assert [state(START + 60 * turn + 1) for turn in range(4)] == ["up", "down", "lost", "up"]
+    assert state(0) == "up", "before the beginning it is the beginning"
+
+
+def test_a_concentrator_that_is_gone_leaves_its_last_picture_and_a_sentence(
+    app: FastAPI, said: Said, watch: StreetWatch
+) -> None:
+    said.dead = True
+    watch.look()
+    page = get(app, "/street")
+    assert page.status_code == 200
+    assert "no concentrator answers at street.sock" in page.text
+    assert "house 3" in page.text
+    assert len(get(app, "/api/street/map").json()["nodes"]) == 9
+    assert get(app, f"/api/street/devices/{node_id(1)}").json()["error"]["code"] == "no_concentrator"
+    assert get(app, f"/street/devices/{node_id(1)}").status_code == 503
+    assert "no concentrator" in get(app, "/health").json()["concentrator"]
+    said.dead = False
+    watch.look()
+    assert get(app, "/api/street").json()["trouble"] == ""
+
+
+@pytest.mark.parametrize("answer", [None, [], 7, "x", {}, {"topology": {}}, {"topology": None, "wall": "x", "now": 1}])
+def test_what_is_no_concentrator_is_told_and_nothing_breaks(said: Said, watch: StreetWatch, answer: object) -> None:
+    said.other = answer if answer is not None else {"topology": 0}
+    watch.look()
+    assert "does not speak as a concentrator" in watch.trouble
+    assert len(watch.nodes()) == 8
+
+
+def test_a_concentrator_that_was_started_again_is_listened_to_from_the_beginning(
+    said: Said, watch: StreetWatch
+) -> None:
+    said.happened.clear()
+    said.happen("keys", text="the vault is shut")
+    said.wall = START - 50
+    watch.look()
+    assert [each.text for each in watch.events()][-1] == "the vault is shut"
+
+
+# ---- history and places ----------------------------------------------------------------------------------------------
+def rows(said: Said) -> tuple[dict[str, NodeRow], list[LinkRow]]:
+    topology = said.status()["topology"]
+    links = link_rows(topology)
+    return node_rows(topology, links, said.shapes(), 100.0), links
+
+
+def test_history_is_bounded_fine_at_its_end_and_complete() -> None:
+    said, history = Said(6), History(most=20)
+    truth = {}
+    for turn in range(500):
+        said.states[1 + turn % 6] = "down" if turn % 4 < 2 else "up"
+        wall = START + turn
+        if history.note(wall, *rows(said)):
+            truth[wall] = dict(said.states)
+    moments = history.moments()
+    assert len(moments) <= 20
+    assert moments[0] == START, "the beginning stays"
+    assert sum(moment < START + 250 for moment in moments) >= 2, "so does something of the time between"
+    assert moments[-10:] == sorted(truth)[-10:], "the newest half is as it came"
+    for moment in moments:
+        then = history.at(moment)
+        assert then is not None
+        assert {name: each.state for name, each in then.nodes.items()} == {
+            node_id(index): state for index, state in truth[moment].items()
+        }
+
+
+def test_a_device_that_is_removed_is_gone_from_then_on() -> None:
+    said, history = Said(6), History()
+    history.note(START, *rows(said))
+    said.count = 4
+    assert history.note(START + 1, *rows(said))
+    before, after = history.at(START), history.at(START + 1)
+    assert before is not None
+    assert after is not None
+    assert (len(before.nodes), len(after.nodes)) == (6, 4)
+    assert node_id(6) not in {each.b for each in after.links.values()}
+
+
+def test_a_margin_that_stays_in_its_grade_is_no_news_and_a_clock_set_back_keeps_the_order() -> None:
+    said, history = Said(3), History()
+    nodes, links = rows(said)
+    assert history.note(START, nodes, links)
+    assert not history.note(START + 1, nodes, [each._replace(ba_db=each.ba_db + 0.4) for each in links])
+    assert history.note(START - 99, nodes, [each._replace(ba_db=25.0) for each in links])
+    assert history.moments() == sorted(history.moments())
+
+
+def test_without_a_drawing_everybody_has_a_place_of_his_own_on_the_ring_of_his_legs() -> None:
+    said = Said(500, drawn=False)
+    watch = StreetWatch(said)
+    watch.look()
+    nodes = watch.map()["nodes"]
+    places = {each["id"]: (each["x"], each["y"]) for each in nodes}
+    assert len(set(places.values())) == 501
+    assert places[CENTRE] == (0.0, 0.0)
+    radius = {each["id"]: math.hypot(each["x"], each["y"]) for each in nodes}
+    by_legs: dict[int, list[float]] = {}
+    for each in nodes[1:]:
+        by_legs.setdefault(len(each["way"]), []).append(radius[each["id"]])
+    assert all(max(by_legs[legs]) < min(by_legs[legs + 1]) for legs in range(1, max(by_legs)))
+
+
+def test_ways_that_lead_nowhere_or_in_a_circle_still_have_places() -> None:
+    found = rings({"a": ("b", "a"), "b": ("a", "b"), "c": (), "d": ("gone", "d"), "e": ("e",)})
+    assert set(found) == {CENTRE, "a", "b", "c", "d", "e"}
+
+
+# ---- over a socket ------------------------------------------------------------------------------------------------------
+def test_a_concentrator_of_another_process_is_shown_through_its_socket(said: Said, tmp_path: Path) -> None:
+    feed = Feed()
+    feed.add("device_silent", START, device=2, failures=1)
+    socket = StatusSocket(tmp_path / "c.sock", lambda asked: said.ask(**dict(asked)), feed)
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        await socket.open()
+        ready.set()
+        await asyncio.to_thread(stop.wait)
+        await socket.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        watch = StreetWatch(SocketSource(tmp_path / "c.sock"))
+        watch.look()
+        assert watch.trouble == ""
+        app = create_app(None, street=watch)
+        assert len(get(app, "/api/street/devices").json()) == 8
+        assert get(app, "/api/street/events").json()[0]["text"] == "does not answer, 1 time in a row"
+        assert get(app, f"/api/street/devices/{node_id(1)}").json()["keys"]["unicast_generation"] == 2
+    finally:
+        stop.set()
+        thread.join(30)
+    watch.look()
+    assert "no concentrator answers" in watch.trouble
+    assert len(get(app, "/api/street/devices").json()) == 8
+
+
+# ---- a real street -----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def street() -> Iterator[LiveStreet]:
+    """Six houses of which an hour has passed."""
+    with LiveStreet(small_street(6, hours=24), fast_hours=1.0) as found:
+        end = time.monotonic() + 120
+        while not found.is_paced and time.monotonic() < end and not found.ended.is_set():
+            time.sleep(0.05)
+        yield found
+        assert found.failure is None
+
+
+def test_a_real_street_is_shown_with_readings_profile_links_and_the_state_of_its_keys(street: LiveStreet) -> None:
+    watch = StreetWatch(street)
+    watch.look()
+    assert watch.trouble == ""
+    app = create_app(None, street=watch)
+    devices = get(app, "/api/street/devices").json()
+    assert len(devices) == 6
+    assert {each["state"] for each in devices} == {"up"}
+    assert {each["kind"] for each in devices} > {"1ph", "gateway"} or {each["kind"] for each in devices} > {"3ph"}
+    name = devices[0]["id"]
+    found = get(app, f"/api/street/devices/{name}").json()
+    assert {"fwd_active_energy", "serial_number"} <= {each["name"] for each in found["readings"]}
+    assert found["keys"]["ready"]
+    assert found["links"]
+    series = get(app, f"/api/street/devices/{name}/profile?counters=register").json()
+    assert len(series["time"]) >= 3
+    assert series["series"][0]["unit"] == "Wh"
+    text = get(app, f"/street/devices/{name}").text
+    assert "Fwd active energy" in text
+    assert "AES-128" in text
+    assert get(app, "/api/street/map").json()["drawn"]
+
+
+def test_no_key_is_on_any_page(street: LiveStreet) -> None:
+    watch = StreetWatch(street)
+    watch.look()
+    app = create_app(None, street=watch)
+    paths = ["/street", "/api/street", "/api/street/map", "/api/street/devices", "/api/street/events?last=2000"]
+    paths += [f"{kind}/{each.id}" for each in watch.nodes() for kind in ("/street/devices", "/api/street/devices")]
+    shown = "".join(get(app, path).text for path in paths).lower()
+    assert street._run is not None
+    for device in street._run.devices:
+        psk = psk_of(device.umk, device.unique_node_id, NC, 1, OsgpProfile())
+        for key in (device.umk, psk):
+            assert key.secret().hex() not in shown
+    assert "laboratory" not in shown, "not even where a key is"
