@@ -9,6 +9,7 @@ from osgp.lon.address import SubnetNode
 from osgp.lon.events import MessageReceived
 from osgp.lon.ltep import Service
 from osgp.lon.proxy import Hop
+from osgp.lon.transport import Options
 from tests.concentrator.network import DOMAIN, Network, chain, levels_of
 
 
@@ -87,6 +88,21 @@ def test_alerts_of_the_flooded_repeater_itself_are_heard_again_soon() -> None:
     network.wire.touch(network.ports[1])
     network.run(30.0)
     assert [notice.device for notice in network.journal.notices(kind="alert")] == [network.node(1).device]
+
+
+def test_nobody_takes_a_concentrator_off_the_line_by_network_management() -> None:
+    network = Network(chain(1))
+    network.until(network.all_up)
+    configuration = network.concentrator.stack.configuration
+    before = configuration.memberships(), configuration.state, list(configuration.addresses)
+    for order in (b"\x6c\0", b"\x6c\2", b"\x6c\3\2", b"\x63\0" + bytes(15), b"\x64\0", b"\x62\1", b"\x66\0" + bytes(5)):
+        network.devices[0].stack.send(SubnetNode(1, 1), order, network.wire.now, Options(), service=Service.UNACKD)
+        network.wire.touch(network.ports[0])
+        network.run(5.0)
+    assert configuration.online
+    assert (configuration.memberships(), configuration.state, configuration.addresses) == before
+    network.run(3600.0)
+    assert network.up() == 1
 
 
 def test_a_chain_that_names_the_concentrator_as_repeater_holds_nothing_up() -> None:

@@ -32,8 +32,10 @@ from osgp.concentrator.visits import Visitor
 from osgp.lon.address import Broadcast, Destination, SubnetNode
 from osgp.lon.events import Event, MessageReceived
 from osgp.lon.interests import Interests
+from osgp.lon.management import Management
 from osgp.lon.packet import Packet
 from osgp.lon.proxy import Hop
+from osgp.node.osgp_guard import GuardedManagement
 from osgp.node.stack import Stack
 from osgp.tables.alarms import Alarm
 from osgp.tables.events import describe
@@ -146,6 +148,10 @@ class Concentrator:
         self.stack = stack
         # It reaches others through repeaters and is none: a forged chain would hold up its own requests for a minute.
         stack.proxy.is_closed = True
+        if (
+            type(stack.management) is Management
+        ):  # nor does it take orders that anybody could give: to go offline, to move …
+            stack.management = GuardedManagement(stack.configuration)
         self.journal = journal
         self.config = config or ConcentratorConfig()
         self.broadcaster = broadcaster
