@@ -23,6 +23,7 @@ from osgp.app.profile import OsgpProfile
 from osgp.app.suite import Address, KeySet, UnicastCipher
 from osgp.app.verdict import Accepted, Answered, How
 from osgp.bench.frame import Bench, Row, group
+from osgp.bench.street_cold import cold_rows
 from osgp.bench.street_day import day_rows
 from osgp.bench.street_frames import frame_rows
 from osgp.bench.street_line import cost_rows, line_rows
@@ -147,6 +148,7 @@ def street(bench: Bench) -> Iterator[Row]:
     )
     yield from planner_rows(bench)
     yield from day_rows(bench)
+    yield from cold_rows(bench)
     yield from line_rows(bench)
     yield from cost_rows(bench)
     yield from frame_rows(bench)

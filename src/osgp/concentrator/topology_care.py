@@ -24,6 +24,7 @@ from osgp.app.broadcast import BroadcastSender
 from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import ReverseHop, ReverseRoute, ReverseStep
 from osgp.app.profile import OsgpProfile
+from osgp.concentrator.cold_start import ColdStart
 from osgp.concentrator.commission import Commissioner, CommissioningPolicy, Grant, KeySource, NotGranted
 from osgp.concentrator.commission_keys import KeyCare
 from osgp.concentrator.core import Concentrator
@@ -113,6 +114,7 @@ class NetworkCare:
         self._probed: dict[tuple[bytes, Step], float] = {}
         self._moved: dict[bytes, float] = {}
         self._answers: dict[bytes, tuple[Answer, bytes, bool]] = {}
+        self.cold_start = ColdStart(concentrator, self.discovery)
         concentrator.message = self._receive
         concentrator.ended = self._ended
         concentrator.alerting = self._is_alerting
@@ -356,6 +358,7 @@ class NetworkCare:
         concentrator, topology, discovery = self.concentrator, self.topology, self.discovery
         now = concentrator.now
         self._watch(now)
+        self.cold_start.look(now)
         free_s = discovery.free_at(now) - now
         turn = discovery.next_agent(now) if free_s <= 0 and not topology.is_static else None
         if turn is not None and turn[2] and not turn[1]:

@@ -69,7 +69,7 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
                 ("registers compared at once", truth["registers_checked"], f"{truth['registers_wrong']} wrong"),
                 ("devices that answer", f"{found['up']} of {found['devices']}", _minutes("all", found["all_up_s"])),
                 ("phases found", *_phases(found["phases"])),
-                ("first billing read-out", "", _minutes("all", found["first_billing_s"])),
+                ("first billing read-out", *_cold_start(found["cold_start"])),
                 (
                     "fetched after the end",
                     f"{100 * (1 - found['share_at_end']):.2f} %",
@@ -116,6 +116,11 @@ def _verdict(truth: dict[str, Any]) -> str:
         return "<p class='verdict yes'>Every reading that the meters hold is in the journal exactly once, and energy agrees.</p>"
     where = ", ".join(truth["not_exact"]) or "the registers"
     return f"<p class='verdict no'>Journal and meters differ: {escape(where)}.</p>"
+
+
+def _cold_start(found: dict[str, float | None]) -> tuple[str, str]:
+    ratio = found["ratio"]
+    return "" if ratio is None else f"{ratio:.2f} times the least", _minutes("all", found["took_s"])
 
 
 def _phases(found: dict[str, dict[str, Any]]) -> tuple[str, str]:

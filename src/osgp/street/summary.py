@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from osgp.street.cold_start import cold_start
+
 if TYPE_CHECKING:
     from osgp.street.observed import Legs
     from osgp.street.run import StreetRun
@@ -39,6 +41,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "out_of_reach": run.out_of_reach(),
         "all_up_s": seen.all_up_s,
         "first_billing_s": seen.first_billing_s,
+        "cold_start": _cold_start(run),
         "share_at_end": run.share_at_end,
         "settled_s": run.settled_s,
         "truth": run.truth().to_json(),
@@ -68,6 +71,16 @@ def summary(run: StreetRun) -> dict[str, Any]:
             {"at_s": each.at_s, "up": each.up, "busy_s": round(each.busy_s, 3), "collisions": each.collisions}
             for each in seen.samples
         ],
+    }
+
+
+def _cold_start(run: StreetRun) -> dict[str, float | None]:
+    """Seconds until everybody had been read once, the least that it takes, and how many times that it was."""
+    found = cold_start(run)
+    return {
+        "took_s": found.took_s,
+        "bound_s": round(found.bound_s, 3),
+        "ratio": None if found.ratio is None else round(found.ratio, 3),
     }
 
 

@@ -1,0 +1,62 @@
+"""A cold start: while devices wait to be found and read for the first time, the line is theirs.
+
+In the long run patient exchanges take 60 % of the line at most and discovery 5 % (``spec/osgp-application.md`` 3.10), because devices
+must find room for alerts, and because what is late today comes tomorrow. At the beginning there is nobody to make room for: until each
+device that is up has been read once and has asked around once, patient exchanges may take ``LINE_SHARE`` of the line and probes
+``PROBE_SHARE``, in the first ``MOST_S`` after a start. Project choice.
+"""
+
+from __future__ import annotations
+
+from osgp.concentrator.core import Concentrator
+from osgp.concentrator.discovery import Discovery
+from osgp.concentrator.topology import NodeState
+
+__all__ = ["LINE_SHARE", "MOST_S", "PROBE_SHARE", "ColdStart"]
+
+LINE_SHARE = 0.97
+PROBE_SHARE = 0.2
+MOST_S = 6 * 3600.0
+"""Long enough for a large street; a device that never lets itself be read does not keep the line for ever."""
+_LOOK_S = 10.0
+
+
+class ColdStart:
+    """Sets the shares of a concentrator's airtime accounts. ``look``: whenever something may have changed. Whoever was read before a
+    restart does not wait: then the start is none."""
+
+    def __init__(self, concentrator: Concentrator, discovery: Discovery) -> None:
+        self.concentrator = concentrator
+        self.discovery = discovery
+        self.is_on = False
+        self._begun = concentrator.now
+        self._next = concentrator.now
+        self._read: set[int] = set()
+
+    def look(self, now: float) -> None:
+        """Whether anybody waits. Raises StoreError."""
+        if now < self._next or (not self.is_on and now >= self._begun + MOST_S):
+            return
+        self._next = now + _LOOK_S
+        self._set(now < self._begun + MOST_S and self._waits())
+
+    def _waits(self) -> bool:
+        """Whether a device in care has never been read, or somebody has not asked around."""
+        topology = self.discovery.topology
+        up = [node for node in topology.placed() if node.state is NodeState.UP]
+        if not topology.is_static:
+            asked = [topology.root_asked_at, *(node.asked_at for node in up)]
+            if not all(False in times for times in asked):
+                return True
+        return any(not self._was_read(node.device) for node in up)
+
+    def _was_read(self, device: int) -> bool:
+        if device not in self._read and self.concentrator.journal.mark(device, "billing") is not None:
+            self._read.add(device)
+        return device in self._read
+
+    def _set(self, is_on: bool) -> None:
+        self.is_on = is_on
+        config, policy = self.concentrator.config, self.discovery.policy
+        self.concentrator.account.share = max(config.airtime_share, LINE_SHARE) if is_on else config.airtime_share
+        self.discovery.budget.share = max(policy.share, PROBE_SHARE) if is_on else policy.share
