@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from osgp.concentrator.exchange import Priority
 from osgp.concentrator.topology import Standing
 from osgp.street.plan import Fault
 from osgp.street.run import StreetRun
@@ -106,6 +107,71 @@ def test_what_an_attacker_sends_is_refused_and_shuts_nobody_out() -> None:
     assert [device.node.security.ku_generation for device in run.devices] == [1] * 8, (
         "nobody lost the keys of the beginning"
     )
+
+
+def test_keys_that_are_worn_are_told_of_and_renewed() -> None:
+    run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("worn", 0.5),)))
+    run.run_to(0.5 * 3600 - 1)
+    before = [device.node.security.ku_generation for device in run.devices]
+    run.run_to(0.75 * 3600)
+    assert [device.node.security.ku_generation for device in run.devices] == [each + 1 for each in before]
+    assert max(device.node.security.unicast_uses for device in run.devices) < 1000
+    assert len(run.journal.notices(kind="key usage")) == 4
+    sender = run.care.sender
+    old = sender.generation
+
+    async def order() -> None:
+        for _ in range(6):
+            await run.concentrator.broadcast(bytes.fromhex("4000130001") + b"\0", (), Priority.HOUSEKEEPING)
+
+    run.concentrator.tasks.start(order(), run.wire.now)
+    run._begin()
+    run.run_to(1.25 * 3600)
+    assert sender.generation == old + 1
+    assert sender.uses < 10
+    run.concentrator.tasks.start(order(), run.wire.now)
+    run._begin()
+    run.run_to(1.3 * 3600)
+    heard = [device.node.security for device in run.devices if device.node.security.kb_generation == old + 1]
+    assert heard, "a device takes the key over with the first broadcast under it"
+    assert max(each.broadcast_uses for each in heard) < 20
+    assert any("broadcast" in notice.text for notice in run.journal.notices(kind="key usage"))
+
+
+def test_numbers_that_are_used_up_begin_anew_with_handshakes() -> None:
+    run = StreetRun(small_plan(4, hours=1.0, faults=(Fault("spent", 0.5, count=1),)))
+    run.run_to(0.5 * 3600 + 0.5)
+    assert max(device.node.security._actr.next for device in run.devices) > 0xFFFF0000
+    run.run()
+    assert run.truth().exact
+    assert run.up() == 4
+    assert run.care.sender.counter < 100
+    assert [device.node.security.kb_generation for device in run.devices] == [run.care.sender.generation] * 4
+    assert max(device.node.security._actr.next for device in run.devices) < 1000
+    assert [device.node.security.last_broadcast < 100 for device in run.devices] == [True] * 4
+
+
+def test_a_device_that_took_the_address_of_another_gets_its_own_back() -> None:
+    plan = small_plan(4, hours=2.0)
+    run = StreetRun(plan.with_faults(dataclasses.replace(faults_of(plan)["same-address"], at_h=0.5)))
+    run.run_to(0.5 * 3600 + 1)
+    places = [device.node.security.address for device in run.devices]
+    assert len(set(places)) == 3
+    run.run()
+    assert run.truth().exact
+    assert len({device.node.security.address for device in run.devices}) == 4
+    assert any("answered no more" in notice.text for notice in run.journal.notices(kind="commissioning"))
+
+
+def test_recorded_and_forged_frames_while_the_concentrator_starts_again_and_again(tmp_path: Path) -> None:
+    plan = small_plan(4, hours=1.5)
+    attack = dataclasses.replace(faults_of(plan)["attack"], at_h=0.4, minutes=30.0)
+    run = StreetRun(plan.with_faults(attack, Fault("kill", 0.4, 30.0, count=12)), journal=tmp_path / "j")
+    run.run()
+    assert run.lives == 13
+    assert run.troubles.all[0].times > 500
+    assert run.truth().exact
+    assert run.up() == 4
 
 
 def test_a_damaged_journal_is_repaired_and_says_so(tmp_path: Path) -> None:

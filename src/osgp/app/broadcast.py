@@ -6,7 +6,7 @@ all of them. Key and counter are in the ``Memory`` before they are used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from osgp.app.aes import check_unique_node_id
 from osgp.app.counters import SendCounter, Uses
@@ -21,6 +21,8 @@ from osgp.wire.errors import ConfigError, LocalProtocolError
 __all__ = ["BroadcastSender"]
 
 _NO_KEY = bytes(16)
+_LEFT = 1024
+"""Numbers from the end at which it is time to start over (project choice)."""
 
 
 class BroadcastSender:
@@ -98,7 +100,7 @@ class BroadcastSender:
             return "uses"
         if age_s >= self.profile.limits.key_age_max_s:
             return "age"
-        return "counter" if self._bctr.exhausted else ""
+        return "counter" if self._bctr.next > self.profile.limits.max_counter - _LEFT else ""
 
     def events(self) -> list[SecurityEvent]:
         """What happened since the last call, oldest first."""
@@ -145,13 +147,22 @@ class BroadcastSender:
         self._taken(self._following(), self._randomness(16))
         return self.kb, self.generation
 
+    def start_over(self) -> tuple[Key, int]:
+        """Another key at once, and numbers from 1 again, when they run out.
+
+        To be handed out by handshakes alone: a key update leaves a device's last number where it is, and it would hear nothing.
+        """
+        self._taken(self._following(), self._randomness(16), self._bctr.starting(1))
+        self._bctr.started(1)
+        return self.kb, self.generation
+
     def go_above(self, counter: int) -> None:
         """Leave out all numbers up to ``counter``: a forger has driven the devices there."""
         self._bctr.skip_to(counter + 1)
 
-    def _taken(self, generation: int, kb: bytes) -> None:
+    def _taken(self, generation: int, kb: bytes, more: Mapping[str, bytes] | None = None) -> None:
         record = SenderKeys(generation=generation, kb=kb, next_generation=0, next_kb=_NO_KEY)
-        self._memory.save({"kb": record.encode(), **self._uses.starting()})
+        self._memory.save({"kb": record.encode(), **self._uses.starting(), **(more or {})})
         self._uses.started()
         self._have(record)
         self._events.append(KeyChanged("broadcast", generation))

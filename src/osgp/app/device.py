@@ -509,7 +509,8 @@ class DeviceSecurity:
     def _switch_kb(self, generation: int) -> None:
         """The first valid broadcast under the key in the idle slot makes it current and erases the old one (3.8)."""
         slot = slot_of(generation)
-        self._keep_kb({slot: (generation, self._kb.keys[slot])}, generation, {})
+        self._keep_kb({slot: (generation, self._kb.keys[slot])}, generation, self._broadcast_uses.starting())
+        self._broadcast_uses.started()
         self._events.append(KeyChanged("broadcast", generation))
 
     def _keep_kb(self, keys: dict[int, tuple[int, bytes]], current: int, more: dict[str, bytes]) -> None:

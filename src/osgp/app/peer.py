@@ -188,8 +188,21 @@ class PeerSecurity:
             return "uses"
         if age_s >= self.profile.limits.key_age_max_s:
             return "age"
-        # The last block before the end is left for closing the door properly.
-        return "counter" if self._seq[slot_of(self._set.ku_generation)].next >= self.profile.limits.max_counter else ""
+        return "counter" if self.runs_out else ""
+
+    @property
+    def spent(self) -> bool:
+        """Whether no request can be sealed any more under the key that is used."""
+        return self._sealing is not None and self._numbers.exhausted
+
+    @property
+    def runs_out(self) -> bool:
+        """Whether less than a block of numbers is left, of our requests or of the device's alerts: only a handshake goes on."""
+        if self._set is None:
+            return False
+        slot, limits = slot_of(self._set.ku_generation), self.profile.limits
+        most = limits.max_counter - limits.counter_block
+        return self._seq[slot].next > most or self._actr[slot].last > most
 
     def events(self) -> list[SecurityEvent]:
         """What happened since the last call, oldest first."""

@@ -264,6 +264,10 @@ class Commissioner:
                 self._not_taken(node, verdict)
                 return False
             node.kb_generation, node.window_wall = sender.generation, self.concentrator.wall()
+            if node.state in (NodeState.DOWN, NodeState.LOST):
+                name = node.unique_node_id.hex()
+                text = f"{name} answered no more under its keys at {address}: it has new ones there now"
+                self._note("commissioning", text, node)
             return True
         finally:
             if not keeps and not taken:

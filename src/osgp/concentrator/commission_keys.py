@@ -35,19 +35,22 @@ class KeyCare:
         self.concentrator = commissioner.concentrator
         self.topology = commissioner.topology
         self.sender = commissioner.sender
-        kept = self.concentrator.journal.get(_KEPT, {})
+        kept: dict[str, float] = self.concentrator.journal.get(_KEPT, {})
         wall = self.concentrator.wall()
         self.kb_wall = float(kept.get("since", wall))
         """Since when the broadcast key is in use, UTC seconds ..."""
         self.prepared_wall = float(kept.get("prepared", wall))
         """... and since when the next one is handed out."""
+        self.anew = int(kept.get("anew", 0))
+        """Generation with which broadcasts were numbered from 1 again: older devices get it by a handshake."""
         self.more_window = 0
         """D while a firmware image goes out, where that is more than the policy's."""
         if not kept:
             self._keep()
 
     def _keep(self) -> None:
-        self.concentrator.journal.put(_KEPT, {"since": self.kb_wall, "prepared": self.prepared_wall})
+        values = {"since": self.kb_wall, "prepared": self.prepared_wall, "anew": self.anew}
+        self.concentrator.journal.put(_KEPT, values)
 
     # ---- broadcast key ----------------------------------------------------------------------------------------------
     def begin_renewal(self) -> bool:
@@ -55,12 +58,22 @@ class KeyCare:
         sender = self.sender
         if sender.prepared is not None:
             return True
-        if not sender.renewal_due(self.concentrator.wall() - self.kb_wall):
+        why = sender.renewal_due(self.concentrator.wall() - self.kb_wall)
+        if why == "counter":
+            self._start_over()
+        if not why or why == "counter":
             return False
         sender.prepare_key()
         self.prepared_wall = self.concentrator.wall()
         self._keep()
         return True
+
+    def _start_over(self) -> None:
+        """Broadcasts are numbered from 1 again, under another key, which goes out by handshakes. Killed between the two lines that
+        keep it, the next start finds devices with a key update's refusal and gives each a handshake all the same."""
+        _, self.anew = self.sender.start_over()
+        self.kb_wall = self.concentrator.wall()
+        self._keep()
 
     def revoke(self, unique_node_id: bytes) -> None:
         """A device was lost: it is removed, and a broadcast key that it does not know is in force at once. Raises ConfigError,
@@ -97,7 +110,8 @@ class KeyCare:
             return False
         generation, in_force = self._wanted()
         now = self.concentrator.now
-        if security.handshake_open(now) or (not in_force and node.kb_generation < self.sender.generation):
+        behind = node.kb_generation < (self.anew if in_force else self.sender.generation)
+        if security.handshake_open(now) or behind:
             return await self.commissioner.commission(node)  # it carries the key in force
         key = prepared[0] if prepared is not None else self.sender.kb
         parameters = KeyUpdate(
@@ -157,9 +171,12 @@ class KeyCare:
         """A device whose unicast key is to be renewed, and may be asked now."""
         now, wall = self.concentrator.now, self.concentrator.wall()
         for node in self.topology.placed():
-            if not self._is_up(node) or node.next_try > now:
+            security = self.commissioner.security(node) if node.next_try <= now else None
+            if security is None:
                 continue
-            security = self.commissioner.security(node)
-            if security is not None and (node.moves or security.renewal_due(wall - node.keyed_wall)):
+            # Without numbers it cannot be asked whether it is up.
+            if security.runs_out or (
+                self._is_up(node) and (node.moves or security.renewal_due(wall - node.keyed_wall))
+            ):
                 return node
         return None

@@ -35,6 +35,7 @@ from osgp.wire.errors import (
     Error,
     LinkError,
     NoAnswer,
+    NoKey,
     NoRoute,
     Replayed,
     SecurityError,
@@ -519,7 +520,7 @@ class Exchanges:
         try:
             if exchange.apdu is None:
                 assert peer.sealer is not None, "sealed exchanges are with devices that have a security"
-                exchange.apdu = peer.sealer.seal(exchange.message, now)
+                exchange.apdu = self._sealed(peer.sealer, exchange.message, now)
             exchange.handle = self._send(exchange, exchange.apdu, now)
         except Error as error:
             self._give_up(exchange, error, now)
@@ -528,6 +529,13 @@ class Exchanges:
         exchange.tries += 1
         peer.open = exchange
         self._open[exchange.handle] = exchange
+
+    @staticmethod
+    def _sealed(sealer: Sealer, message: bytes, now: float) -> bytes:
+        """The secured message. A key without numbers left is none: that is an affair of this device, and of nobody else here."""
+        if getattr(sealer, "spent", False):
+            raise NoKey("all numbers under the key of this device are used", hint="a handshake gives it another one")
+        return sealer.seal(message, now)
 
     def _send(self, exchange: Exchange, apdu: bytes, now: float) -> int:
         route, policy, costs = exchange.route, self.policy, self.costs

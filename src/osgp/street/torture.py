@@ -33,6 +33,9 @@ FAULTS = {
     "outage": "the whole street is without supply for an hour",
     "clock-ahead": "all clocks jump an hour ahead",
     "clock-back": "all clocks jump half an hour back",
+    "worn-keys": "keys have been used as often as the alarm at 80 % says, at all devices and at the concentrator",
+    "spent-numbers": "the numbers under all keys are used up, of requests, alerts and broadcasts",
+    "same-address": "a device that nobody is reached through comes back with the address of another",
     "wrong-key": "a device that nobody is reached through has another key than the head-end says",
     "attack": "recorded and forged frames from the nearest house for an hour",
 }
@@ -98,6 +101,9 @@ def faults_of(plan: StreetPlan) -> dict[str, Fault]:
         "outage": Fault("outage", at_h, hour),
         "clock-ahead": Fault("clock", at_h, seconds=3600.0),
         "clock-back": Fault("clock", at_h, seconds=-1800.0),
+        "worn-keys": Fault("worn", at_h),
+        "spent-numbers": Fault("spent", at_h),
+        "same-address": Fault("same-address", at_h, target=far),
         "wrong-key": Fault("wrong-key", 0.0, target=far),
         "attack": Fault("attack", at_h, hour, near),
     }

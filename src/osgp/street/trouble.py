@@ -10,6 +10,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from osgp.street.plan import Fault
+from osgp.street.trouble_keys import (
+    spent_device,
+    spent_journal,
+    take_address,
+    worn_device,
+    worn_journal,
+    write_device,
+    write_journal,
+)
 from osgp.wire.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +90,7 @@ class Troubles:
                 for moment in moments:
                     self._at(moment, self._kill, trouble, chance.uniform(*_DOWN_S))
             else:
-                self._at(fault.begin_s, getattr(self, f"_{fault.kind}"), trouble)
+                self._at(fault.begin_s, getattr(self, f"_{fault.kind.replace('-', '_')}"), trouble)
 
     def _at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
         self._run.wire.at(when, lambda _, now: action(now, *arguments), None)
@@ -250,6 +259,46 @@ class Troubles:
             device.advance(now)
             device.meter.move_clock(device.meter.shown + trouble.fault.seconds)
         trouble.over_s = now
+
+    def _hit(self, trouble: Trouble) -> list[PowerLineDevice]:
+        run = self._run
+        return [run.by_name[trouble.target]] if trouble.target else run.devices
+
+    def _worn(self, now: float, trouble: Trouble) -> None:
+        hit = self._hit(trouble)
+        self._changed(now, trouble, hit, worn_device(self._run), worn_journal(self._run, hit))
+
+    def _spent(self, now: float, trouble: Trouble) -> None:
+        hit, left = self._hit(trouble), trouble.fault.count - 1
+        self._changed(now, trouble, hit, spent_device(self._run, left), spent_journal(self._run, hit, left))
+
+    def _changed(
+        self, now: float, trouble: Trouble, hit: list[PowerLineDevice], own: dict[str, bytes], kept: dict[str, bytes]
+    ) -> None:
+        """Devices and the concentrator come back with other values in their memories."""
+        run = self._run
+        if not run.concentrator_runs:
+            self._at(now + _AGAIN_S, self._changed, trouble, hit, own, kept)
+            return
+        self._begin(trouble, now)
+        run.kill_concentrator()
+        write_journal(run, kept, now)
+        for device in hit:
+            write_device(device, own, now)
+
+        def start(at: float) -> None:
+            run.start_concentrator()
+            trouble.over_s = at
+
+        self._at(now + _DOWN_S[0], start)
+
+    def _same_address(self, now: float, trouble: Trouble) -> None:
+        """The other device is the one in the first house that is not the target."""
+        run = self._run
+        other = next((each.node for each in run.plan.houses if each.node != trouble.target), "")
+        if other and take_address(run.by_name[trouble.target], run.by_name[other], now):
+            self._begin(trouble, now)
+            trouble.over_s = now
 
     # ---- healing ----------------------------------------------------------------------------------------------------
     def look(self, now: float) -> None:
