@@ -30,6 +30,7 @@ from osgp.concentrator.commission_keys import KeyCare
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import Answer, Discovery, DiscoveryPolicy
 from osgp.concentrator.exchange import Exchange, Priority, Route
+from osgp.concentrator.forgers import BroadcastWatch
 from osgp.concentrator.link_metric import UNUSABLE, link_cost
 from osgp.concentrator.routes import MAX_LEGS, ROOT, Path, Step
 from osgp.concentrator.tasks import Task, Wait
@@ -115,6 +116,9 @@ class NetworkCare:
         self._moved: dict[bytes, float] = {}
         self._answers: dict[bytes, tuple[Answer, bytes, bool]] = {}
         self.cold_start = ColdStart(concentrator, self.discovery)
+        self.watch = BroadcastWatch(
+            sender, window=self._broadcast_window, alarm=self._forged_broadcast, passed=self._raise_all_windows
+        )
         concentrator.message = self._receive
         concentrator.ended = self._ended
         concentrator.alerting = self._is_alerting
@@ -174,7 +178,21 @@ class NetworkCare:
 
     # ---- what is told -----------------------------------------------------------------------------------------------
     def _receive(self, event: Event, now: float) -> bool:
-        return self.discovery.receive(event, now) or self._message(event, now)
+        return self.discovery.receive(event, now) or self.watch.receive(event, now) or self._message(event, now)
+
+    def _broadcast_window(self) -> int:
+        return max(self.commissioner.policy.window, self.keys.more_window)
+
+    def _forged_broadcast(self, text: str, now: float) -> None:
+        self.topology.tell(b"", "forged broadcast", text, now)
+        with suppress(StoreError):
+            self.concentrator.journal.note("forged broadcast", text, self.concentrator.wall(), severity="critical")
+
+    def _raise_all_windows(self) -> None:
+        """Have B raised above what somebody else has sent, device by device."""
+        for node in self.topology.placed():
+            node.window_wall = 0.0
+        self._wake()
 
     def _ended(self, exchange: Exchange, answered: bool, now: float) -> None:
         self.topology.ended(exchange, answered, now)
