@@ -151,6 +151,23 @@ def test_numbers_that_are_used_up_begin_anew_with_handshakes() -> None:
     assert [device.node.security.last_broadcast < 100 for device in run.devices] == [True] * 4
 
 
+@pytest.mark.parametrize("seconds", [86400.0, 3600.0, -7200.0, 60.0])
+def test_a_concentrator_whose_own_clock_jumps_leaves_the_meters_theirs_and_says_so(seconds: float) -> None:
+    run = StreetRun(small_plan(4, hours=2.0, faults=(Fault("own-clock", 0.5, 45.0, seconds=seconds),)))
+    run.run()
+    assert run.truth().exact
+    journal = run.journal
+    told = [notice.text for notice in journal.notices(kind="own clock")]
+    assert len(told) == 2
+    assert f"jumped by {seconds:.0f} s" in told[0]
+    assert "back where it was" in told[1]
+    assert not journal.notices(kind="clock step")
+    assert not journal.notices(kind="clock gradual")
+    for device in run.devices:
+        device.advance(run.wire.now)
+        assert abs(device.meter.shown - (run.start + run.wire.now)) < 5.0
+
+
 def test_a_device_that_took_the_address_of_another_gets_its_own_back() -> None:
     plan = small_plan(4, hours=2.0)
     run = StreetRun(plan.with_faults(dataclasses.replace(faults_of(plan)["same-address"], at_h=0.5)))

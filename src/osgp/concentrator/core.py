@@ -26,6 +26,7 @@ from osgp.concentrator.door import PowerLineAccess
 from osgp.concentrator.exchange import Exchange, Exchanges, Peer, Priority, Routes, Sealer
 from osgp.concentrator.jobs import Job, Jobs
 from osgp.concentrator.journal import DeviceRow, Journal, Kept
+from osgp.concentrator.own_clock import OwnClock
 from osgp.concentrator.schedule import Due, Duty, Quotas, Schedule
 from osgp.concentrator.tasks import Cancelled, Task, Tasks
 from osgp.concentrator.visits import Visitor
@@ -191,6 +192,7 @@ class Concentrator:
         self.alerts_refused = 0
         """Alerts that were forged, recorded or damaged."""
         self.alert_gate = AlertGate(now)
+        self.own_clock = OwnClock(journal, wall(now), now)
         self._alerts_noted_at = float("-inf")
         self.paused = False
         self._working = False
@@ -233,7 +235,8 @@ class Concentrator:
         read = self.journal.mark(number, "billing")
         if read is None:
             return {}
-        return {Duty.BILLING: max(now, now + int(read) + self.config.plan.billing_s - self.wall())}
+        billing_s = self.config.plan.billing_s
+        return {Duty.BILLING: now + min(billing_s, max(0.0, int(read) + billing_s - self.wall()))}
 
     def remove_device(self, number: int) -> None:
         """A device that cannot be reached or trusted now: no more visits; what it had is in the journal."""
@@ -369,6 +372,8 @@ class Concentrator:
         if self._working:
             return
         self._working = True
+        with suppress(StoreError):
+            self.own_clock.look(self.wall(), self.now)
         try:
             while True:
                 events = self.stack.events()
@@ -554,6 +559,7 @@ class Concentrator:
             "devices": [self.device_status(number) for number in sorted(self._rows)],
             "jobs": self.jobs.status(),
             "notices": [each.to_json() for each in self.journal.notices(after=notices_after)],
+            "own_clock": {"trusted": self.own_clock.is_trusted, "jumped_s": round(self.own_clock.jumped_s, 1)},
             "alerts_refused": self.alerts_refused,
             "alerts_unseen": self.alert_gate.unseen,
             "counters_in_doubt": self.journal.counters_in_doubt,

@@ -378,6 +378,10 @@ class Running:
             self.concentrator.begin(now)
         return {}
 
+    def _confirm_clock(self, asked: Mapping[str, Any], now: float) -> Any:
+        self.concentrator.own_clock.confirm(self.concentrator.wall())
+        return {}
+
     def _cancel(self, asked: Mapping[str, Any], now: float) -> Any:
         self.concentrator.jobs.cancel(_number(asked, "job"))
         return {}
@@ -395,6 +399,7 @@ _QUESTIONS: dict[str, Callable[[Running, Mapping[str, Any], float], Any]] = {
     "pause": Running._pause,
     "resume": Running._resume,
     "cancel": Running._cancel,
+    "confirm_clock": Running._confirm_clock,
 }
 
 

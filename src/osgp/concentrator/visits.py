@@ -22,6 +22,7 @@ from osgp.concentrator.config import ConcentratorConfig
 from osgp.concentrator.door import PowerLineAccess
 from osgp.concentrator.exchange import Priority
 from osgp.concentrator.journal import DeviceRow, Journal, Kept, RawPart, Step, StepReading
+from osgp.concentrator.own_clock import OwnClock
 from osgp.concentrator.tasks import Tasks
 from osgp.node.device import Device, Reading
 from osgp.tables.access import DoorCosts, ProcedureResult
@@ -65,6 +66,9 @@ class Services(Protocol):
 
     @property
     def tasks(self) -> Tasks: ...
+
+    @property
+    def own_clock(self) -> OwnClock: ...
 
     def wall(self) -> float:
         """Our clock, UTC seconds."""
@@ -230,7 +234,8 @@ class Visitor:
         device, recording = self._open(Priority.BILLING)
         await self._check(device)
         wall = self.services.wall()
-        if self.clock_at is None or self.clock_at + _CLOCK_AGE * self.services.config.plan.billing_s <= wall:
+        old = wall - _CLOCK_AGE * self.services.config.plan.billing_s
+        if self.clock_at is None or not old < self.clock_at <= wall:
             await self._clock(device)
         meter_time = int(self.services.wall() + (self.drift_s or 0.0))
         step = self._step(recording, meter_time)
@@ -285,9 +290,11 @@ class Visitor:
             return None
         if shown is None:
             return None
-        self.clock_at = wall = services.wall()
+        wall = services.wall()
         self.drift_s = drift = drift_of(shown, wall)
-        action = clock_action(drift, policy)
+        services.own_clock.vote(self.number, drift, wall)
+        self.clock_at = wall if services.own_clock.is_trusted else None
+        action = clock_action(drift, policy) if services.own_clock.is_trusted else None
         if action is None:
             return shown.timestamp()
         try:

@@ -76,6 +76,7 @@ FAULTS = {
     "attack": "somebody at a house sends heard frames again, out of order and forged, one every two seconds; target: the house",
     "outage": "the whole street is without supply, the concentrator too",
     "clock": "clocks jump by so many seconds; target: a house, or nothing for all",
+    "own-clock": "the concentrator's own clock jumps by so many seconds, and back after its minutes",
     "worn": "keys have been used almost as often as the alarm at 80 % says, here and there; target: a house, or nothing for all",
     "spent": "numbers under the present keys are used up but for count - 1; target: a house, or nothing for all",
     "same-address": "a device comes back with the address of another; target: the house",
@@ -112,7 +113,7 @@ class Fault:
     @property
     def end_s(self) -> float | None:
         """When it is over; None if it never is."""
-        lasts = self.kind in ("dead", "cut", "noise", "attack", "outage")
+        lasts = self.kind in ("dead", "cut", "noise", "attack", "outage", "own-clock")
         return None if lasts and not self.minutes else self.begin_s + self.minutes * 60.0
 
 

@@ -122,6 +122,8 @@ class StreetRun:
         self.profile = OsgpProfile()
         numbers = [self.grid.number(plan.concentrator), *(self.grid.number(each.node) for each in plan.houses)]
         self._numbers = numbers
+        self.clock_off_s = 0.0
+        """By how much the concentrator's own clock is ahead."""
         self.deaf_db: dict[int, float] = {}
         """By how much receivers hear less; -1: all of them."""
         self.medium = FrameMedium(self.levels(0.0), default_curves(), seed=self.chance.getrandbits(64))
@@ -290,8 +292,8 @@ class StreetRun:
 
     # ---- as time goes by --------------------------------------------------------------------------------------------
     def wall(self, now: float) -> float:
-        """UTC seconds."""
-        return self.start + now
+        """UTC seconds, as the concentrator's clock has them."""
+        return self.start + now + self.clock_off_s
 
     def levels(self, now: float) -> Levels:
         """Who hears whom now, with the noise that faults make."""

@@ -300,6 +300,16 @@ class Troubles:
             self._begin(trouble, now)
             trouble.over_s = now
 
+    def _own_clock(self, now: float, trouble: Trouble) -> None:
+        run, seconds = self._run, trouble.fault.seconds
+        self._begin(trouble, now)
+        run.clock_off_s += seconds
+
+        def back(at: float) -> None:
+            run.clock_off_s -= seconds
+
+        self._end_at(trouble, now, back)
+
     # ---- healing ----------------------------------------------------------------------------------------------------
     def look(self, now: float) -> None:
         """Once a minute: who has recovered."""
