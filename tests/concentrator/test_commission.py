@@ -88,7 +88,7 @@ def test_a_wrong_key_is_found_out_and_asked_less_and_less() -> None:
     assert node.address is None
     assert len(notices(network, "commissioning")) == 1
     network.run(2 * DAY)
-    assert 4 <= len(found) <= 8, "two days: after an hour, two, four …"
+    assert 10 <= len(found) <= 18, "two days: after an hour, two, four …, twice each time, four times at first"
     usage = network.concentrator.account.by_class["commission"]
     assert usage.airtime_s < 0.001 * network.wire.now
     assert network.state(0) is NodeState.UP

@@ -38,6 +38,10 @@ _FIRST = bytes.fromhex("3f0000000000 0001")
 """The first request under a new key: one byte of BT00."""
 _DAY_S = 86400.0
 _STANDINGS = {"bad-mac": Standing.WRONG_KEY, "generation": Standing.WENT_BACK}
+_BAD_MAC = Refused("bad-mac")
+_AT_FIRST, _AGAIN = 4, 2
+"""Challenges in a row while answers have a bad MAC."""
+_SETTLED_S = 900.0
 _LATE = frozenset(("handshake", "unexpected"))
 """Refusals that only mean that an answer came too late."""
 
@@ -128,6 +132,7 @@ class Commissioner:
         self._random = random
         self._securities: dict[bytes, PeerSecurity] = {}
         self._doubted: set[bytes] = set()
+        self._doubled: dict[bytes, float] = {}
 
     @property
     def concentrator_id(self) -> bytes:
@@ -255,9 +260,10 @@ class Commissioner:
             place = Address(topology.domain, address.subnet, address.node)
             terms = Terms(place, sender.kb, sender.generation, sender.counter, self.policy.window)
             self.handshakes += 1
-            challenge = security.challenge(terms, self.concentrator.now)
-            verdict = security.handshake(await self._ask(node, peer, challenge, 61), self.concentrator.now)
+            verdict, forged = await self._challenge(node, security, peer, terms)
             if isinstance(verdict, Answered):
+                if forged:
+                    self.is_doubled(node, "one of them has another key")
                 verdict = security.handshake(await self._ask(node, peer, verdict.apdu, 19), self.concentrator.now)
             taken = isinstance(verdict, Accepted)
             if not taken:
@@ -274,6 +280,32 @@ class Commissioner:
                 topology.release(address)
             if not node.is_placed and not taken:
                 topology.set_state(node, NodeState.HEARD, self.concentrator.now)
+
+    async def _challenge(self, node: Node, security: PeerSecurity, peer: Peer, terms: Terms) -> tuple[Verdict, int]:
+        """The first pair of messages, and how many answers had a bad MAC: who answers first may be another of the same name, so that a
+        device is not given up at once."""
+        tries = _AGAIN if node.failures else _AT_FIRST
+        for forged in range(tries):
+            challenge = security.challenge(terms, self.concentrator.now)
+            verdict = security.handshake(await self._ask(node, peer, challenge, 61), self.concentrator.now)
+            if verdict != _BAD_MAC:
+                return verdict, forged
+        return verdict, tries
+
+    def is_doubled(self, node: Node, why: str) -> None:
+        """Two devices have this name: told once in a day."""
+        wall = self.concentrator.wall()
+        if self._doubled.get(node.unique_node_id, float("-inf")) + _DAY_S > wall:
+            return
+        self._doubled[node.unique_node_id] = wall
+        text = f"two devices answer as {node.unique_node_id.hex()}: {why}; only the one with the good key is believed"
+        self._note("identity", text, node, severity="critical")
+
+    def claimed_new(self, node: Node) -> None:
+        """A device said in answer to a probe that it is new, and has answered under its keys all the same. Soon after it was
+        commissioned that may be an old answer; later it is another device, or a forger."""
+        if self.concentrator.wall() - node.keyed_wall > _SETTLED_S:
+            self.is_doubled(node, "one says that it is new, the other has keys")
 
     async def _ask(self, node: Node, peer: Peer, apdu: bytes, answer_bytes: int) -> bytes:
         """One pair of messages, counted for the day. Urgent, because the device waits for half a minute only."""

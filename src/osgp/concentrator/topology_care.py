@@ -360,6 +360,8 @@ class NetworkCare:
                 self.commissioner.put_off(node, error, concentrator.now)
         else:
             node.failures, node.next_try = 0, 0.0
+            if claimed == HereState.NEW:
+                self.commissioner.claimed_new(node)
 
     def _way_heard(self, node: Node) -> Route | None:
         """The way over whoever heard a device last: the one that was in use may be why it is down."""
