@@ -72,6 +72,8 @@ async def _run(config: RunConfig) -> None:
     def ready(running: Running) -> None:
         stderr.print(f"{config.concentrator.name} on {running.name}, journal {config.journal}", markup=False)
         stderr.print(f"socket {config.socket}, Ctrl-C ends", markup=False)
+        for row in running.doors:
+            stderr.print(f"{row['kind']} {row['serial']}: {row['optical']} {row['mep']}", markup=False, soft_wrap=True)
 
     await run(config, stop, ready)
     stderr.print("ended; what is known is in the journal", markup=False)

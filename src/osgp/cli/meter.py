@@ -82,6 +82,7 @@ async def _serve(
     keys_dir: Path | None,
     json: bool,
 ) -> None:
+    from osgp.sim.device import write_keys
     from osgp.sim.fleet import Fleet, FleetOptions
 
     options = FleetOptions(
@@ -106,7 +107,7 @@ async def _serve(
     async with Fleet(options) as fleet:
         rows = fleet.addresses()
         if keys_dir is not None:
-            _write_keys(keys_dir, fleet.devices)
+            write_keys(keys_dir, fleet.devices)
         if json:
             print_json({"devices": rows})
             sys.stdout.flush()
@@ -119,15 +120,6 @@ async def _serve(
             _say_keys(rows, keys_dir, tls)
         await fleet.live(stop, save_every_s=_SAVE_S)
     stderr.print("stopped", style="dim")
-
-
-def _write_keys(directory: Path, devices: list[Any]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    for device in devices:
-        for name, key in device.keys.items():
-            place = directory / f"{device.serial}.{name}"
-            place.touch(mode=0o600)
-            place.write_text(key.secret().hex() + "\n")
 
 
 def _say_keys(rows: list[dict[str, Any]], keys_dir: Path | None, tls: bool | None) -> None:

@@ -36,6 +36,7 @@ from osgp.lon.configuration import Configuration, domain_entry
 from osgp.node.link_register import UNHEARD, Heard
 from osgp.node.stack import Stack
 from osgp.ports.lonip_port import LonIpPort
+from osgp.sim.local_doors import LocalDoors
 from osgp.sim.medium import FrameMedium, line_levels
 from osgp.sim.pl_device import PowerLineDevice
 from osgp.sim.reading import reading
@@ -98,6 +99,7 @@ class _Simulated:
             for index, kind in enumerate(given.devices)
         ]
         self._task: asyncio.Task[None] | None = None
+        self.doors = None if given.doors is None else LocalDoors(self.devices, given.doors, lambda at: at - self.offset)
 
     def join(self, concentrator: Concentrator, told: Callable[[Any], None]) -> None:
         """Everybody comes on the line, the concentrator first."""
@@ -123,6 +125,8 @@ class _Simulated:
             self.wire.touch(self.port)
 
     async def close(self) -> None:
+        if self.doors is not None:
+            await self.doors.close()
         while self._task is not None and not self._task.done():
             self._task.cancel()  # wait_for of Python 3.11 loses one that comes just when something woke it
             await asyncio.wait([self._task], timeout=_SETTLE_S)
@@ -183,6 +187,8 @@ class Running:
         self._trouble = ""
         if isinstance(config.keys, ServiceKeys):
             self.concentrator.more_status["keys"] = config.keys.status
+        self.doors: list[dict[str, str]] = []
+        """Local doors of simulated devices: serial, kind, addresses."""
         self.line: Line | None = None
         self.name = ""
         self.socket = StatusSocket(config.socket, self.handle, self.feed, self._refresh)
@@ -215,6 +221,9 @@ class Running:
 
     async def _join(self, simulated: _Simulated | None) -> None:
         if simulated is not None:
+            if simulated.doors is not None:
+                await simulated.doors.open()
+                self.doors = simulated.doors.rows
             simulated.join(self.concentrator, self._told)
             self.line, self.name = simulated, simulated.name
         else:
@@ -294,6 +303,9 @@ class Running:
     def _shapes(self, asked: Mapping[str, Any], now: float) -> Any:
         simulated = self.line.devices if isinstance(self.line, _Simulated) else []
         return shapes(self.concentrator, {each.unique_node_id.hex(): each.kind.name for each in simulated})
+
+    def _doors(self, asked: Mapping[str, Any], now: float) -> Any:
+        return self.doors
 
     def _jobs(self, asked: Mapping[str, Any], now: float) -> Any:
         return self.concentrator.jobs.status()
@@ -390,6 +402,7 @@ class Running:
 _QUESTIONS: dict[str, Callable[[Running, Mapping[str, Any], float], Any]] = {
     "status": Running._status,
     "devices": Running._devices,
+    "doors": Running._doors,
     "device": Running._device,
     "shapes": Running._shapes,
     "jobs": Running._jobs,

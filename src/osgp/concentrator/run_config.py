@@ -25,6 +25,7 @@ from osgp.ports.vault import Vault, default_vault_path, read_passphrase, resolve
 from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
 from osgp.ports.vault_service import VaultKeys
 from osgp.sim.device_kinds import KINDS
+from osgp.sim.local_doors import DoorOptions
 from osgp.sim.pl_device import lab_umk, node_id_of
 from osgp.wire.errors import ConfigError, StoreError
 
@@ -92,13 +93,15 @@ class LonIpLine:
 @dataclass(frozen=True, slots=True)
 class SimulatedLine:
     """Simulated devices in a row on a power line: neighbours hear each other at ``first_db``, the next at ``step_db`` less …
-    ``phases``: of the mains, 1 to 3, device by device; the concentrator is on 1, and so are those that are left out."""
+    ``phases``: of the mains, 1 to 3, device by device; the concentrator is on 1, and so are those that are left out. ``doors``:
+    optical ports and MEP of the same devices."""
 
     devices: tuple[str, ...] = ("3ph", "1ph", "load")
     seed: int = 1
     first_db: float = 30.0
     step_db: float = 15.0
     phases: tuple[int, ...] = ()
+    doors: DoorOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
         raise ConfigError(f"the place of the concentrator is subnet 1 to 255, node 1 to 127, not {subnet}/{node}")
     domain = _octets(place.get("domain", "4F5347"), "place.domain", (0, 1, 3, 6))
     return RunConfig(
-        line=_line(_table(given, "line")),
+        line=_line(_table(given, "line"), folder),
         journal=folder / _value(given, "journal", "concentrator.sqlite"),
         socket=folder / _value(given, "socket", "concentrator.sock"),
         keys=_keys(_table(given, "keys"), folder),
@@ -172,10 +175,10 @@ def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
     )
 
 
-def _line(given: Mapping[str, Any]) -> LonIpLine | SimulatedLine:
+def _line(given: Mapping[str, Any], folder: Path) -> LonIpLine | SimulatedLine:
     kind = given.get("kind")
     if kind == "simulated":
-        _known(given, ("kind", "devices", "seed", "first_db", "step_db", "phases"), "line.")
+        _known(given, ("kind", "devices", "seed", "first_db", "step_db", "phases", "doors"), "line.")
         devices = _value(given, "devices", ["3ph", "1ph", "load"])
         for each in devices:
             if each not in KINDS:
@@ -193,6 +196,7 @@ def _line(given: Mapping[str, Any]) -> LonIpLine | SimulatedLine:
             float(_value(given, "first_db", 30.0)),
             float(_value(given, "step_db", 15.0)),
             tuple(phases),
+            _doors(_table(given, "doors"), folder) if "doors" in given else None,
         )
     if kind != "lonip":
         raise ConfigError(f"line.kind is {kind!r}", hint='"lonip" or "simulated"')
@@ -200,6 +204,12 @@ def _line(given: Mapping[str, Any]) -> LonIpLine | SimulatedLine:
     host, port = _endpoint(_value(given, "listen", "0.0.0.0:2541"), "line.listen")
     listeners = tuple(_endpoint(each, "line.listeners") for each in _value(given, "listeners", []))
     return LonIpLine(host, port, _value(given, "own", ""), listeners, _value(given, "multicast", False))
+
+
+def _doors(given: Mapping[str, Any], folder: Path) -> DoorOptions:
+    _known(given, ("optical", "mep", "keys_dir"), "line.doors.")
+    keys_dir = folder / _value(given, "keys_dir", "") if "keys_dir" in given else None
+    return DoorOptions(_value(given, "optical", ""), _value(given, "mep", ""), keys_dir)
 
 
 def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:

@@ -34,7 +34,7 @@ from osgp.tables.et.et55 import ET55
 from osgp.tables.services import Request, ResponseCode, encode_response
 from osgp.wire.errors import ConfigError
 
-__all__ = ["KEY_NAMES", "SimulatedDevice", "lab_keys", "load_state", "save_state"]
+__all__ = ["KEY_NAMES", "SimulatedDevice", "lab_keys", "load_state", "save_state", "write_keys"]
 
 KEY_NAMES = ("MK", "PK", "RK", "MAK", "MBK")
 _STATE_FORM = 1
@@ -62,7 +62,8 @@ class SimulatedDevice:
     (``Clock.utc_at(now).timestamp()``, or the default: ``start`` at ``now`` 0).
 
     ``model``: "1ph", "3ph", "mbus". ``tls``: the MEP demands TLS (True), refuses it (False) or takes both (None). ``history``:
-    days that it has already run. ``source`` and ``children`` replace the simulated house. ``rng``: for TLS (default: the
+    days that it has already run. ``source`` and ``children`` replace the simulated house, ``meter`` all of it: one that
+    lives already, at another door. ``rng``: for TLS (default: the
     system's). Raises ConfigError.
     """
 
@@ -81,6 +82,7 @@ class SimulatedDevice:
         faults: DeviceFaults | None = None,
         source: Any = None,
         children: Sequence[MbusChild] | None = None,
+        meter: Meter | None = None,
         keys: dict[str, Key] | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -96,6 +98,8 @@ class SimulatedDevice:
         self._tls_rng = rng or random.SystemRandom()
         weather = Weather(seed)
         house_seed = seed * 1000 + index
+        if meter is not None:
+            source, children = meter.source, meter.children
         if source is None:
             kwh = 2200.0 + 450.0 * (house_seed * 37 % 13)
             pv = (0.0, 0.0, 6.0, 9.8)[house_seed * 11 % 4]
@@ -115,7 +119,7 @@ class SimulatedDevice:
         else:
             given = tuple(children)
             self._make_children = lambda: given
-        self.meter = Meter(
+        self.meter = meter or Meter(
             model, self.serial, source, start=begin, seed=house_seed, firmware=firmware, children=tuple(children)
         )
         if history:
@@ -123,7 +127,8 @@ class SimulatedDevice:
             # Its billing reads are monthly: a meter that has run for a while has answers of its children to show.
             for slot in range(len(self.meter.mbus.children)):
                 self.meter.mbus.billing_read(slot)
-        self.meter.clock.drift_ppm = self.faults.drift_ppm
+        if meter is None:
+            self.meter.clock.drift_ppm = self.faults.drift_ppm
         if self.faults.frozen:
             self.meter.source = FrozenSource(source, begin)
         for number in self.faults.absent:
@@ -298,6 +303,16 @@ class SimulatedDevice:
         self._sequences = list(saved["sequences"])
         for name, psn in saved["psn"].items():
             self.ports[name].last_psn = psn
+
+
+def write_keys(directory: Path, devices: Sequence[SimulatedDevice]) -> None:
+    """Each key in a file of its own, ``SERIAL.MK`` …, readable by the user alone. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for device in devices:
+        for name, key in device.keys.items():
+            place = directory / f"{device.serial}.{name}"
+            place.touch(mode=0o600)
+            place.write_text(key.secret().hex() + "\n")
 
 
 def save_state(path: Path, devices: Sequence[SimulatedDevice]) -> None:

@@ -20,7 +20,7 @@ from osgp.sim.faults import DeviceFaults
 from osgp.sim.line import FaultyLine
 from osgp.wire.errors import ConfigError
 
-__all__ = ["Fleet", "FleetOptions"]
+__all__ = ["Fleet", "FleetOptions", "listen"]
 
 _STEP_S = 1.0
 
@@ -128,7 +128,7 @@ class Fleet:
                     on_event=device.on_event,
                 )
                 await self._servers.enter_async_context(server)
-                places[name] = await _listen(server, wanted, index)
+                places[name] = await listen(server, wanted, index)
         return places
 
     def _wrap(self, index: int, name: str) -> Any:
@@ -176,7 +176,7 @@ class Fleet:
             save_state(self.options.state, self.devices)
 
 
-async def _listen(server: Server, wanted: str, index: int) -> str:
+async def listen(server: Server, wanted: str, index: int) -> str:
     """Open one door; answers the rest of its address, from the line on."""
     if wanted == "pty":
         return f"://{await server.pty()}"
