@@ -30,7 +30,7 @@ def demo_plan(
     plan = parse_plan(default_text(houses, seed=seed, hours=hours, kind=kind))
     config = plan.config
     collection = dataclasses.replace(config.collection, measurements=(*config.collection.measurements, *_MEASUREMENTS))
-    times = dataclasses.replace(config.plan, profile_s=3600.0, billing_s=7200.0)
+    times = dataclasses.replace(config.plan, scan_s=900.0, alerting_scan_s=900.0, profile_s=3600.0, billing_s=7200.0)
     return dataclasses.replace(
         plan,
         start=start,

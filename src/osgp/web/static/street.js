@@ -37,7 +37,7 @@
     { selector: "edge[?alternate]", style: { "curve-style": "unbundled-bezier", "control-point-distances": 12, "line-style": "dotted" } },
     { selector: "edge.spare", style: { width: 0.8, opacity: 0.45 } },
     { selector: "edge.cable", style: { width: 3, "line-fill": "solid", "line-color": css("--cable"), events: "no", "z-index": -1 } },
-    { selector: ".faded", style: { opacity: 0.18 } },
+    { selector: ".faded", style: { opacity: 0.3 } },
     { selector: "edge.backup", style: { opacity: 1, width: 2.5, "line-style": "dashed", "line-dash-pattern": [5, 3], "min-zoomed-font-size": 5 } },
     { selector: "edge.way", style: { opacity: 1, width: 4.5, "line-style": "solid", "min-zoomed-font-size": 5 } },
     { selector: "node.on-way", style: { opacity: 1 } },
