@@ -33,7 +33,7 @@ DOMAIN = b"OSG"
 PROFILE = OsgpProfile()
 QUIET = ConcentratorConfig(
     collection=Collection(measurements=("fwd_active_energy",), profiles=(), logs=()),
-    plan=Plan(scan_s=900.0, billing_s=86400.0, profile_s=86400.0),
+    plan=Plan(scan_s=900.0, alerting_scan_s=900.0, billing_s=86400.0, profile_s=86400.0),
 )
 
 
