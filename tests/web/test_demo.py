@@ -55,7 +55,18 @@ def test_without_json_there_is_a_summary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--meters", "0"), ("--json",), ("--once", "--speed", "0"), ("--once", "--history", "1000")]
+    "words",
+    [
+        ("--meters", "0"),
+        ("--json",),
+        ("--once", "--speed", "0"),
+        ("--once", "--history", "1000"),
+        ("--once", "--meters", "1", "--history", "1000"),
+        ("--once", "--meters", "1", "--houses", "2"),
+        ("--once", "--houses", "0"),
+        ("--once", "--hours", "0.1"),
+        ("--once", "--seed", "-1"),
+    ],
 )
 def test_wrong_use_is_told(words: tuple[str, ...]) -> None:
     done = subprocess.run(command("demo", *words), capture_output=True, text=True, timeout=60)
@@ -92,6 +103,54 @@ def test_the_pages_come_up_beside_a_taken_port_and_end_with_ctrl_c(tmp_path: Pat
     assert running.returncode == 0, rest
     assert "stopped" in rest
     assert "house-01" in out
+
+
+def test_a_street_once_reads_everything_and_tells_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("demo", "--once", "--json", "--houses", "5", "--hours", "0.5", "--data", str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert {"devices", "readings", "errors", "seconds"} <= set(document)
+    assert (document["devices"], document["errors"], document["exact"]) == (5, 0, True)
+    assert document["states"] == {"up": 5}
+    assert document["readings"] >= 5 * 6
+    again = subprocess.run(
+        command("demo", "--once", "--houses", "5", "--data", str(tmp_path)), capture_output=True, text=True, timeout=60
+    )
+    assert again.returncode != 0
+    assert "a street begins with a new journal" in again.stderr
+
+
+def test_the_street_comes_up_on_its_page_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        command("demo", "--houses", "3", "--hours", "0.5", "--port", "0", "--data", str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    address = ""
+    for line in running.stderr:
+        if "pages at " in line:
+            address = line.split("pages at ")[1].split(",")[0]
+        if "from here on at 60" in line:
+            break
+    with urlopen(f"{address}/api/street", timeout=30) as answer:  # our own address
+        seen = json.load(answer)
+    assert seen["states"] == {"up": 3}
+    with urlopen(f"{address}/api/street/stream", timeout=30) as stream:
+        assert stream.readline()
+        running.send_signal(signal.SIGINT)
+        stream.read()
+    _, rest = running.communicate(timeout=60)
+    assert running.returncode == 0, rest
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    assert (tmp_path / "street.sqlite").exists()
 
 
 def test_every_kind_of_meter_is_read_through_its_door(tmp_path: Path) -> None:
