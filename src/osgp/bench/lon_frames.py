@@ -1,7 +1,7 @@
 """Group ``lon-frames``: frames of the control network explained, said in a line, read into objects and built.
 
 Against Wireshark's command line on the capture of ``lon_capture`` (200,000 frames, 20,000 with ``--quick``): every field with its bit
-offset as JSON against ``tshark -T json`` (at least 3×; of the first 50,000 frames, in five rounds: a sample then takes seconds), one
+offset as JSON against ``tshark -T json`` (at least 3×; of the first 25,000 frames, in five rounds: a sample then takes seconds), one
 line for each frame against ``tshark -r`` (at least 1×); all output goes into nowhere, reading the file is counted. One process on
 either side, by the processor time of both, user and system.
 Against scapy in memory: a CN/IP datagram into five typed objects (CN/IP, LPDU, NPDU, SPDU, APDU) against a dissection of four layers
@@ -35,8 +35,10 @@ from osgp.lon.tpdu import VERSIONS, Spdu, SpduHeader
 __all__ = ["lon_frames"]
 
 FRAMES, QUICK_FRAMES = 200_000, 20_000
-EXPLAINED, EXPLAINED_ROUNDS = 50_000, 5
-"""Frames of a call that tells all of them as JSON, and rounds: tshark takes 20 times as long for that as for a line."""
+EXPLAINED = 25_000
+"""Frames of a call that tells them as JSON: tshark takes 15 times as long for that as for a line."""
+EXPLAINED_ROUNDS, LINES_ROUNDS = 5, 7
+"""Rounds, at most: a call takes seconds."""
 DATAGRAMS = 500
 """Different datagrams in memory, read and built one after the other."""
 SEED = 14908
@@ -221,7 +223,7 @@ def lon_frames(bench: Bench) -> Iterator[Row]:
     explained = min(frames, EXPLAINED)
     timed = Bench(bench.group, quick=bench.quick, clock=processor_s)
     long = Bench(bench.group, quick=bench.quick, clock=processor_s)
-    long.rounds = EXPLAINED_ROUNDS
+    timed.rounds, long.rounds = min(timed.rounds, LINES_ROUNDS), EXPLAINED_ROUNDS
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as nowhere:
         path = Path(folder) / "mixed.pcap"
         write_mixed(path, frames)
