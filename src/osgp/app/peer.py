@@ -17,7 +17,7 @@ from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import KeyUpdate, KeyUpdateKind, SequenceErrorContents
 from osgp.app.profile import OsgpProfile
 from osgp.app.state import KeySetRecord, key_set_of, load_record
-from osgp.app.suite import Address, KeySet, UnicastCipher, slot_of
+from osgp.app.suite import FRAME, NONCE, REQUEST_AAD, SEALED_PIECES, Address, KeySet, UnicastCipher, slot_of
 from osgp.app.verdict import Accepted, OutOfStep, Refused, Verdict
 from osgp.crypto.keys import Key
 from osgp.tables.table import extended
@@ -64,7 +64,6 @@ class PeerSecurity:
         "_set",
         "_uses",
         "asked_at",
-        "by_id",
         "concentrator_id",
         "epoch",
         "heard_at",
@@ -109,8 +108,6 @@ class PeerSecurity:
         self.known_generation = max(known_generation, self.ku_generation)
         self.open_request: bytes | None = None
         """The request that waits for its answer; a retry sends these bytes again."""
-        self.by_id = False
-        """Whether the open request goes to the device's unique_node_id: it puts the pending set into force."""
         self.probe_first = self._set is not None
         """A read must be answered before anything else is sealed: an earlier write may still be on its way (3.3)."""
         self._open_cipher: UnicastCipher | None = None
@@ -144,6 +141,11 @@ class PeerSecurity:
     def pending(self) -> bool:
         """Whether a set waits for the device's answer under it: the next request is sent by unique_node_id."""
         return self._pending is not None
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the open request goes to the device's unique_node_id: it puts the pending set into force."""
+        return self.open_request is not None and self._pending is not None
 
     @property
     def address(self) -> Address | None:
@@ -307,7 +309,7 @@ class PeerSecurity:
         self._set = self._pending = None
         self._handshake.drop()
         self.open_request = self._open_cipher = None
-        self.by_id = self.probe_first = False
+        self.probe_first = False
         self._make_ciphers()
 
     # --- requests
@@ -340,7 +342,10 @@ class PeerSecurity:
             counter.next = number + 1
         else:
             number = counter.take()
-        frame = cipher.seal_request(plaintext, number)
+        # As UnicastCipher.seal_request: here a call is seen beside one AES-CCM.
+        sealed = cipher.encrypt(NONCE(cipher.request_nonce, number), plaintext, REQUEST_AAD(cipher.request_aad, number))
+        ciphertext, tag = SEALED_PIECES[len(sealed)](sealed)
+        frame = FRAME[len(sealed)](cipher.request_code, ciphertext, number, tag)
         uses = self._uses
         count = uses.count = uses.count + 1
         if count >= uses.stop:
@@ -349,7 +354,6 @@ class PeerSecurity:
         self._open_cipher = cipher
         self.asked_at = now
         self._open_service = plaintext[0]
-        self.by_id = self._pending is not None
         return frame
 
     def _count(self) -> None:
@@ -414,7 +418,6 @@ class PeerSecurity:
         if self.open_request is not None and self._open_service not in READS:
             self.probe_first = True
         self.open_request = self._open_cipher = None
-        self.by_id = False
 
     # --- alerts
 

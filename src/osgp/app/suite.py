@@ -19,9 +19,11 @@ from osgp.crypto.keys import Key
 from osgp.wire.errors import ConfigError
 
 __all__ = [
+    "FRAME",
     "FRAME_PIECES",
     "NONCE",
     "REQUEST_AAD",
+    "SEALED_PIECES",
     "Address",
     "BroadcastCipher",
     "KeySet",
@@ -44,11 +46,11 @@ NONCE = struct.Struct(">9sI").pack
 """The nonce: what is fixed for a key, the counter."""
 REQUEST_AAD = struct.Struct(">10sI").pack
 """The additional data of a request: what is fixed for a key, the counter."""
-_SEALED: list[Callable[[bytes], tuple[bytes, bytes]]] = [
+SEALED_PIECES: list[Callable[[bytes], tuple[bytes, bytes]]] = [
     struct.Struct(f"{max(0, size - TAG_SIZE)}s{TAG_SIZE}s").unpack for size in range(_LONGEST)
 ]
 """By length: ciphertext and tag, as AES-CCM gives them."""
-_FRAME: list[Callable[[bytes, bytes, int, bytes], bytes]] = [
+FRAME: list[Callable[[bytes, bytes, int, bytes], bytes]] = [
     struct.Struct(f">c{max(0, size - TAG_SIZE)}sI{TAG_SIZE}s").pack for size in range(_LONGEST)
 ]
 """By the length of what AES-CCM gives: a frame of code, ciphertext, counter and tag."""
@@ -124,12 +126,12 @@ class UnicastCipher:
     __slots__ = (
         "_alert_aad",
         "_alert_nonce",
-        "_encrypt",
         "_error_aad",
         "_error_nonce",
         "_response_nonce",
         "alert_code",
         "decrypt",
+        "encrypt",
         "error_code",
         "generation",
         "request_aad",
@@ -141,7 +143,7 @@ class UnicastCipher:
     def __init__(self, ku: Key, generation: int, unique_node_id: bytes, address: Address, profile: OsgpProfile) -> None:
         codes, nonces = profile.codes, profile.nonces
         ccm = AESCCM(ku.for_aes(), tag_length=TAG_SIZE)
-        self._encrypt, self.decrypt = ccm.encrypt, ccm.decrypt
+        self.encrypt, self.decrypt = ccm.encrypt, ccm.decrypt
         self.generation = generation
         self.slot = slot = slot_of(generation)
         self.request_code = bytes([codes.request + slot])
@@ -162,10 +164,10 @@ class UnicastCipher:
 
     def seal_request(self, plaintext: bytes, seq: int) -> bytes:
         """The secured request (3.3). The caller answers for using each number once."""
-        sealed = self._encrypt(NONCE(self.request_nonce, seq), plaintext, REQUEST_AAD(self.request_aad, seq))
+        sealed = self.encrypt(NONCE(self.request_nonce, seq), plaintext, REQUEST_AAD(self.request_aad, seq))
         size = len(sealed)
-        ciphertext, tag = _SEALED[size](sealed)
-        return _FRAME[size](self.request_code, ciphertext, seq, tag)
+        ciphertext, tag = SEALED_PIECES[size](sealed)
+        return FRAME[size](self.request_code, ciphertext, seq, tag)
 
     def open_request(self, frame: bytes) -> bytes | None:
         """The plaintext of a secured request of at least 13 bytes, or None if its tag is bad."""
@@ -178,7 +180,7 @@ class UnicastCipher:
     def seal_response(self, plaintext: bytes, request: bytes) -> bytes:
         """The secured response to a request, whose tag it covers (3.4)."""
         tail = request[-_TAIL:]
-        sealed = self._encrypt(self._response_nonce + tail[:4], plaintext, self.request_aad + tail)
+        sealed = self.encrypt(self._response_nonce + tail[:4], plaintext, self.request_aad + tail)
         return self.request_code + sealed
 
     def open_response(self, frame: bytes, request: bytes) -> bytes | None:
@@ -193,7 +195,7 @@ class UnicastCipher:
         """The sequence error to a request (3.4)."""
         counter = ectr.to_bytes(4, "big")
         aad = self._error_aad + counter + request[-TAG_SIZE:]
-        sealed = self._encrypt(self._error_nonce + counter, plaintext, aad)
+        sealed = self.encrypt(self._error_nonce + counter, plaintext, aad)
         return self.error_code + sealed[:-TAG_SIZE] + counter + sealed[-TAG_SIZE:]
 
     def open_error(self, frame: bytes, request: bytes) -> bytes | None:
@@ -208,7 +210,7 @@ class UnicastCipher:
     def seal_alert(self, plaintext: bytes, actr: int) -> bytes:
         """The unsolicited alert (3.5)."""
         counter = actr.to_bytes(4, "big")
-        sealed = self._encrypt(self._alert_nonce + counter, plaintext, self._alert_aad + counter)
+        sealed = self.encrypt(self._alert_nonce + counter, plaintext, self._alert_aad + counter)
         return self.alert_code + sealed[:-TAG_SIZE] + counter + sealed[-TAG_SIZE:]
 
     def open_alert(self, frame: bytes) -> bytes | None:
