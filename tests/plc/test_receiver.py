@@ -379,6 +379,14 @@ def test_numbers_that_are_none_count_as_silence() -> None:
     assert modem.dropped == 2
 
 
+@pytest.mark.parametrize("now", [float("nan"), float("inf")])
+def test_a_moment_that_is_none_is_refused_and_nothing_is_taken(now: float) -> None:
+    modem = Modem()
+    with pytest.raises(BadValue, match="no moment"):
+        modem.receive(np.zeros(10, np.float32), now)
+    assert modem.samples == 0
+
+
 @pytest.mark.parametrize("wrong", [np.zeros((2, 2)), np.zeros(3, complex), ["a"], np.zeros(3, np.int32), 1.0])
 def test_arrays_of_another_kind_are_refused_and_change_nothing(wrong: Any) -> None:
     samples = scene()

@@ -126,6 +126,14 @@ def test_every_encoding_gives_full_scale_and_nothing(name: str, tmp_path: Path) 
     np.testing.assert_allclose(read(tmp_path / "a.raw", rate_hz=1e5, encoding=name), [0, 1, -1], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.sigmf-data"])
+def test_an_encoding_is_refused_where_the_file_says_its_own(name: str, tmp_path: Path) -> None:
+    with create_samples(tmp_path / name, RATE) as out:
+        out.write(np.zeros(8))
+    with pytest.raises(ConfigError, match="says itself"):
+        read(tmp_path / name, encoding="int16")
+
+
 def test_what_is_too_large_for_int16_is_clipped_and_counted(tmp_path: Path) -> None:
     with create_samples(tmp_path / "a.wav", RATE) as out:
         out.write(np.array([0.0, 2.0, -3.0, 1.0]))

@@ -158,7 +158,7 @@ def test_the_same_plan_counts_the_same_packets_and_says_how() -> None:
     assert points[-1].lost == points[-2].lost == 0
     assert told[0] == ("Q primary 12 bytes", points[0])
     said = curves.provenance
-    assert (said["seed"], said["profile"], said["receiver"]) == (1, OSGP.name, READER.name)
+    assert (said["seed"], said["profile"], said["receiver"]) == (1, OSGP.name, ModemReceiver().name)
     assert {"version", "packets_per_point", "errors_per_point", "intervals"} <= set(said)
 
 
@@ -178,16 +178,21 @@ def test_the_shipped_curves_tell_what_made_them() -> None:
 def test_the_shipped_curves_are_what_their_plan_counts() -> None:
     """One point of each scenario again, with the seed of the provenance."""
     said = CURVES.provenance
-    plan = Plan(packets=said["packets_per_point"], errors=said["errors_per_point"], seed=said["seed"])
+    plan, modem = (
+        Plan(packets=said["packets_per_point"], errors=said["errors_per_point"], seed=said["seed"]),
+        ModemReceiver(),
+    )
+    assert said["receiver"] == modem.name
     for curve in CURVES.curves:
         if curve.lpdu_bytes == 8 and curve.carrier == "secondary":
             point = next(each for each in curve.points if each.packets < 150)
-            again = count(plan, curve.scenario, True, 8, point.ec_n0_db, READER, OSGP)
-            assert abs(again.per - point.per) < 0.15  # another version of numpy may add in another order
+            again = count(plan, curve.scenario, True, 8, point.ec_n0_db, modem, OSGP)
+            assert abs(again.per - point.per) < 0.05  # another version of numpy may add in another order
 
 
 def test_the_shipped_curves_lie_where_the_digest_has_them() -> None:
-    assert CURVES.per("Q", False, 4.0, 18) == pytest.approx(0.10, rel=0.4)
+    """The digest's are what the code allows; a receiver that searches and follows comes within half a decibel of them."""
+    assert CURVES.per("Q", False, 4.5, 18) <= 0.10 <= CURVES.per("Q", False, 4.0, 18)
     assert 0.004 < CURVES.per("Q", False, 5.25, 18) < 0.025
     assert CURVES.per("T", False, 8.0, 18) > 0.9
     assert CURVES.per("T", True, 7.0, 18) < 0.01

@@ -168,6 +168,13 @@ def test_noise_follows_the_time_of_day() -> None:
     assert night == grid_levels(street.grid, street.devices, 2.0)
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
+def test_a_street_runs_for_a_length_of_time_only(seconds: float) -> None:
+    street = Street(loud_grid(5, background_dbuv=60.0), seed=1, curves=CURVES)
+    with pytest.raises(ConfigError, match="cannot run"):
+        street.run(seconds)
+
+
 def test_a_street_without_meters_is_refused() -> None:
     lonely = Grid.parse('[[node]]\nname = "a"\nat = "transformer"\ndevice = "concentrator"\n')
     with pytest.raises(ConfigError, match="at least one meter"):

@@ -78,9 +78,11 @@ class Modem:
         """Take samples at ``profile.sample_rate_hz``; ``now``: seconds, when the last of them was taken.
 
         float32 or float64 with full scale 1, or int16. What is no number, or beyond 1e9, counts as silence and is reported. Raises
-        BadValue for arrays of another kind; nothing is then taken.
+        BadValue for arrays of another kind and for a ``now`` that is no moment; nothing is then taken.
         """
         given = as_samples(samples)
+        if not math.isfinite(now):
+            raise BadValue(f"{now} s is no moment", floor="plc", struct="samples", hint="seconds of a running clock")
         # The moment of the modem's first sample.
         zero_s = now - (self.samples + len(given)) / self.profile.sample_rate_hz
         for first in range(0, len(given), _PIECE):

@@ -167,6 +167,7 @@ def _opened_head(
 ) -> tuple[SampleHead, Source, int | None]:
     """What the head says; the file stands behind it."""
     if isinstance(target, (str, Path)) and suffix in (META, DATA, ".sigmf"):
+        _says_itself(encoding, "a SigMF recording")
         return _open_sigmf(Path(target))
     stream = _opened(Path(target), "rb") if isinstance(target, (str, Path)) else target
     try:
@@ -193,11 +194,20 @@ def _open_plain(stream: BinaryIO, suffix: str, encoding: str | None) -> tuple[Sa
             raise BadValue("the file is no WAV file", floor="ports", struct="RiffHead", field="tag", bit_offset=0,
                            data=first, hint="a WAV file begins with RIFF")  # fmt: skip
         head = wav_head(source)
+        _says_itself(encoding, "a WAV file")
         return head, source, head.size
     chosen = encoding or _RAW.get(suffix, "float32")
     if chosen not in ENCODINGS:
         raise ConfigError(f"there is no encoding {chosen!r}", hint=f"one of {', '.join(ENCODINGS)}")
     return SampleHead(None, ENCODINGS[chosen]), source, _file_size(stream)
+
+
+def _says_itself(encoding: str | None, what: str) -> None:
+    if encoding is not None:
+        raise ConfigError(
+            f"{what} says itself how its numbers are written, and {encoding!r} was asked for",
+            hint="--encoding is for raw numbers only",
+        )
 
 
 def _file_size(stream: BinaryIO) -> int | None:

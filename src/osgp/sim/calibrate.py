@@ -18,7 +18,7 @@ from osgp.plc.params import OSGP, PhyProfile
 from osgp.sim.channel import scenario
 from osgp.sim.medium_waveform import heard_alone
 from osgp.sim.per import CARRIERS, Curve, Curves, Point
-from osgp.sim.reception import KnownTiming, Receiver
+from osgp.sim.reception import ModemReceiver, Receiver
 from osgp.wire.errors import ConfigError
 
 __all__ = ["DEFAULT", "Plan", "calibrate"]
@@ -34,8 +34,8 @@ class Plan:
     scenarios: tuple[str, ...] = ("Q", "R", "D", "T", "F")
     lpdu_bytes: tuple[int, ...] = (8, 30, 80)
     ec_n0_db: tuple[float, float, float] = (0.0, 40.0, 1.0)
-    packets: int = 600
-    errors: int = 60
+    packets: int = 1000
+    errors: int = 100
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -61,8 +61,8 @@ def calibrate(
     profile: PhyProfile = OSGP,
     progress: Callable[[str, Point], None] | None = None,
 ) -> Curves:
-    """Count. ``receiver``: of the packets; the reference by default. ``progress`` is told each point. Raises ConfigError."""
-    reader = receiver or KnownTiming(profile)
+    """Count. ``receiver``: of the packets; the modem by default. ``progress`` is told each point. Raises ConfigError."""
+    reader = receiver or ModemReceiver(profile)
     curves = []
     for name in plan.scenarios:
         for carrier in CARRIERS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +68,19 @@ class Cyclic:
         return CyclicNoise(seed, self, profile)
 
 
+@lru_cache(maxsize=16)
+def _scale_of(settings: Cyclic) -> Floats:
+    """Root of the variance over half a cycle, the same for every channel of such noise."""
+    scale: Floats = np.sqrt(settings.profile_table()).astype(np.float32)
+    scale.setflags(write=False)
+    return scale
+
+
 class CyclicNoise:
     """Renders ``Cyclic``: stationary coloured noise times the root of the variance at each sample."""
 
     def __init__(self, seed: int, settings: Cyclic, profile: PhyProfile) -> None:
-        self._scale = np.sqrt(settings.profile_table()).astype(np.float32)
+        self._scale = _scale_of(settings)
         taps = exponential_taps(settings.slope_s, profile) * np.float32(white_rms_v(settings.level_dbuv, profile))
         self._noise = Coloured(seed, taps)
 

@@ -16,6 +16,9 @@ from osgp.sim.channel_text import BadSetting, P, check_numbers, number
 
 __all__ = ["Converter", "Line", "Tones"]
 
+_STRETCH = 256
+"""Samples of a tone that are computed one by one; the rest are these, turned on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tones:
@@ -79,8 +82,7 @@ class Line:
         self.level_dbuv = level_dbuv
         self._turns = turns
         self._per_sample = frequency_hz / clock.sample_rate_hz
-        angle = 2 * np.pi * self._per_sample * np.arange(clock.block_size)
-        self._cos, self._sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+        self._cos, self._sin = _turning(self._per_sample, clock.block_size)
         self._swing: tuple[Floats, Floats] | None = None
         if width_hz:
             rate = clock.half_cycles_per_sample * clock.sample_rate_hz
@@ -97,6 +99,14 @@ class Line:
         swing_cos, swing_sin = (table.take(block.bins) for table in self._swing)
         cos, sin = real * self._cos - imag * self._sin, imag * self._cos + real * self._sin
         return np.asarray(cos * swing_cos - sin * swing_sin, dtype=np.float32)
+
+
+def _turning(turns_per_sample: float, count: int) -> tuple[Floats, Floats]:
+    """Cosine and sine of so many samples: a short stretch of them, turned on again and again, which costs a tenth of the functions."""
+    stretch = 2j * np.pi * turns_per_sample * np.arange(_STRETCH)
+    leaps = 2j * np.pi * ((turns_per_sample * _STRETCH * np.arange(-(-count // _STRETCH))) % 1.0)
+    turning = np.multiply.outer(np.exp(leaps), np.exp(stretch)).ravel()[:count]
+    return turning.real.astype(np.float32), turning.imag.astype(np.float32)
 
 
 def interference_share(offset_hz: float, profile: PhyProfile) -> float:

@@ -17,7 +17,7 @@ from osgp.plc.modulate import modulate
 from osgp.plc.params import OSGP, PhyProfile
 from osgp.sim.channel import Channel, Scenario, scenario
 from osgp.sim.medium import REACH_DB, SENSE_DB, LevelMedium, Levels, LevelWay
-from osgp.sim.reception import KnownTiming, Receiver
+from osgp.sim.reception import ModemReceiver, Receiver
 from osgp.sim.wire_channel import Transmission
 
 __all__ = ["WaveformMedium", "channel_for", "heard_alone"]
@@ -69,7 +69,7 @@ def _window(size: int, lead_bits: int, rng: np.random.Generator, profile: PhyPro
 
 
 class WaveformMedium(LevelMedium):
-    """Packets come through if a receiver reads them from samples. ``receiver``: which; the reference by default."""
+    """Packets come through if a receiver reads them from samples. ``receiver``: which; the modem by default, as a node has it."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class WaveformMedium(LevelMedium):
         reach_db: float = REACH_DB,
     ) -> None:
         super().__init__(levels, seed=seed, profile=profile, sense_db=sense_db, reach_db=reach_db)
-        self.receiver = receiver or KnownTiming(profile)
+        self.receiver = receiver or ModemReceiver(profile)
         self._results: OrderedDict[tuple[int, int], bool] = OrderedDict()
 
     def whole(self, transmission: Transmission, receiver: int) -> bool:

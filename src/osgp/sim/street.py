@@ -217,8 +217,10 @@ class Street:
     def run(self, seconds: float, *, speed: Speed = "max", progress: Callable[[float], None] | None = None) -> None:
         """Let so many seconds pass, as fast as possible or at a multiple of the wall clock.
 
-        ``progress`` is called with the seconds that have passed.
+        ``progress`` is called with the seconds that have passed. Raises ConfigError for seconds that are no length of time.
         """
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise ConfigError(f"a street cannot run for {seconds} s", hint="a number of seconds from 0 on")
         end_s = self.wire.now + seconds
         if progress is not None:
 

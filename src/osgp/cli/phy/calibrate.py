@@ -29,15 +29,15 @@ def calibrate(
         tuple[int, ...],
         Parameter(consume_multiple=True, help="lengths of LPDUs to count, without CRC; default: 8, 30 and 80"),
     ] = (),
-    packets: Annotated[int, Parameter(help="most packets of a point")] = 600,
-    errors: Annotated[int, Parameter(help="lost packets after which a point is enough")] = 60,
+    packets: Annotated[int, Parameter(help="most packets of a point")] = 1000,
+    errors: Annotated[int, Parameter(help="lost packets after which a point is enough")] = 100,
     from_db: Annotated[float, Parameter(help="lowest Ec/N0")] = 0.0,
     to_db: Annotated[float, Parameter(help="highest Ec/N0; a curve ends before once nothing is lost any more")] = 40.0,
     step_db: Annotated[float, Parameter(help="from point to point")] = 1.0,
     seed: Annotated[int, Parameter(help="the same seed counts the same packets")] = 1,
     receiver: Annotated[
-        str, Parameter(help="reference (told where packets begin) or modem (searches, as a node does)")
-    ] = "reference",
+        str, Parameter(help="modem (searches, as a node does) or reference (told where packets begin)")
+    ] = "modem",
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="write the curves to this .json file")
     ] = None,
