@@ -168,6 +168,26 @@ def test_a_concentrator_whose_own_clock_jumps_leaves_the_meters_theirs_and_says_
         assert abs(device.meter.shown - (run.start + run.wire.now)) < 5.0
 
 
+@pytest.mark.parametrize("seconds", [86400.0, 3600.0, -7200.0])
+def test_a_clock_that_jumps_while_the_concentrator_is_down_moves_no_meters_clock_and_no_reading(seconds: float) -> None:
+    run = StreetRun(small_plan(4, hours=2.5, faults=(Fault("own-clock-down", 0.7, 60.0, seconds=seconds),)))
+    run.run()
+    assert run.lives == 2
+    assert run.truth().exact
+    journal = run.journal
+    told = [notice.text for notice in journal.notices(kind="own clock")]
+    assert "own clock jumped by" in told[0]
+    if seconds > 0:  # what meters show tells how far; a clock that went back is only known to be behind what was kept
+        assert abs(float(told[0].split("jumped by ")[1].split(" s")[0]) - seconds) < 5.0
+        assert "back where it was" in told[1]
+    assert run.concentrator.own_clock.is_trusted
+    assert not journal.notices(kind="clock step")
+    assert not journal.notices(kind="clock gradual")
+    for device in run.devices:
+        device.advance(run.wire.now)
+        assert abs(device.meter.shown - (run.start + run.wire.now)) < 5.0
+
+
 def test_a_device_that_took_the_address_of_another_gets_its_own_back() -> None:
     plan = small_plan(4, hours=2.0)
     run = StreetRun(plan.with_faults(dataclasses.replace(faults_of(plan)["same-address"], at_h=0.5)))

@@ -73,10 +73,11 @@ FAULTS = {
     "noise": "everybody hears less by so many db; target: a house whose receiver alone is hit, or nothing",
     "kill": "the concentrator is killed and started again, count times at random moments within the minutes",
     "corrupt": "the concentrator is killed, a page of its journal is overwritten, and it starts again; needs a journal in a file",
-    "attack": "somebody at a house sends heard frames again, out of order and forged, one every two seconds; target: the house",
+    "attack": "somebody at a house has recorded all frames and sends them again, out of order, half of them forged; target: the house",
     "outage": "the whole street is without supply, the concentrator too",
     "clock": "clocks jump by so many seconds; target: a house, or nothing for all",
     "own-clock": "the concentrator's own clock jumps by so many seconds, and back after its minutes",
+    "own-clock-down": "the same, but the jump happens while the concentrator is down for a minute",
     "worn": "keys have been used almost as often as the alarm at 80 % says, here and there; target: a house, or nothing for all",
     "spent": "numbers under the present keys are used up but for count - 1; target: a house, or nothing for all",
     "same-address": "a device comes back with the address of another; target: the house",
@@ -113,7 +114,7 @@ class Fault:
     @property
     def end_s(self) -> float | None:
         """When it is over; None if it never is."""
-        lasts = self.kind in ("dead", "cut", "noise", "attack", "outage", "own-clock")
+        lasts = self.kind in ("dead", "cut", "noise", "attack", "outage", "own-clock", "own-clock-down")
         return None if lasts and not self.minutes else self.begin_s + self.minutes * 60.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trouble", "Troubles"]
 
-_HEARD = 2000
+_MOST_HEARD = 500_000
 _ATTACK_S = 2.0
 _AGAIN_S = 10.0
 _PAGE = 4096
@@ -77,8 +77,10 @@ class Troubles:
         self.all = [Trouble(fault, fault.target) for fault in run.plan.faults]
         chance = self._chance = Random(f"faults {run.plan.seed}")
         self._armed: tuple[Trouble, float] | None = None
-        self._listens = False
-        self._heard: deque[bytes] = deque(maxlen=_HEARD)
+        self._heard: list[bytes] = []
+        if any(trouble.fault.kind == "attack" for trouble in self.all):
+            # Whoever attacks has listened from the beginning.
+            run.wire.tap(self._listen)
         for trouble in self.all:
             fault = trouble.fault
             if fault.kind == "corrupt" and run.place == ":memory:":
@@ -113,6 +115,10 @@ class Troubles:
             trouble.over_s = at
 
         self._at(now + trouble.fault.minutes * 60.0, over)
+
+    def _listen(self, now: float, sender: object, lpdu: bytes) -> None:
+        if len(self._heard) < _MOST_HEARD:
+            self._heard.append(lpdu)
 
     # ---- the kinds --------------------------------------------------------------------------------------------------
     def _dead(self, now: float, trouble: Trouble) -> None:
@@ -215,9 +221,6 @@ class Troubles:
         self._begin(trouble, now)
         port = run.by_name[trouble.target].port
         assert port is not None, "every device has joined"
-        if not self._listens:
-            self._listens = True
-            run.wire.tap(lambda at, sender, lpdu: self._heard.append(lpdu))
         ends = trouble.fault.end_s
 
         def send(at: float) -> None:
@@ -309,6 +312,24 @@ class Troubles:
             run.clock_off_s -= seconds
 
         self._end_at(trouble, now, back)
+
+    def _own_clock_down(self, now: float, trouble: Trouble) -> None:
+        run, seconds = self._run, trouble.fault.seconds
+        if not run.concentrator_runs or self._armed is not None:
+            self._at(now + _AGAIN_S, self._own_clock_down, trouble)
+            return
+        self._begin(trouble, now)
+        run.kill_concentrator()
+
+        def start(at: float) -> None:
+            run.clock_off_s += seconds
+            run.start_concentrator()
+
+        def back(at: float) -> None:
+            run.clock_off_s -= seconds
+
+        self._at(now + _DOWN_S[1], start)
+        self._end_at(trouble, now + _DOWN_S[1], back)
 
     # ---- healing ----------------------------------------------------------------------------------------------------
     def look(self, now: float) -> None:
