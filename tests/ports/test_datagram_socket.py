@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
 from osgp.ports import udp
-from osgp.ports.datagram_socket import DatagramSocket
+from osgp.ports.datagram_socket import DatagramSocket, SocketProtocol
+from osgp.ports.readiness import Readiness, readiness_of
 from osgp.ports.udp import bound_socket
 
 HERE = "127.0.0.1"
@@ -172,6 +175,54 @@ def test_a_socket_is_heard_after_all_others_of_its_loop_were_closed(run: Run) ->
     run(main)
 
 
+def test_a_protocol_that_fails_at_once_leaves_no_socket_behind(run: Run) -> None:
+    async def main() -> None:
+        class Broken(Heard):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                raise ZeroDivisionError
+
+        made = bound_socket(HERE, 0)
+        number = made.fileno()
+        with pytest.raises(ZeroDivisionError):
+            await udp.on_socket(Broken(), made)  # type: ignore[arg-type]  # any protocol has what it needs
+        assert made.fileno() == -1
+        assert not asyncio.get_running_loop().remove_reader(number)
+        assert not readiness_of(asyncio.get_running_loop())._callbacks
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what can be watched is another matter elsewhere")
+def test_what_cannot_be_watched_is_said_and_leaves_no_descriptor_behind() -> None:
+    async def main() -> None:
+        readiness = Readiness(asyncio.get_running_loop())
+        with open(__file__) as file, pytest.raises(PermissionError):
+            readiness.add(file, print)  # type: ignore[arg-type]  # no socket
+        assert readiness._epoll is None
+        with bound_socket(HERE, 0) as made:
+            readiness.add(made, print)
+            with open(__file__) as file, pytest.raises(PermissionError):
+                readiness.add(file, print)  # type: ignore[arg-type]  # no socket
+            assert readiness._epoll is not None, "others are watched"
+            readiness.remove(made)
+        assert readiness._epoll is None
+
+    asyncio.run(main())
+
+
+class HeardApart(Heard, SocketProtocol):
+    """Keeps what could not be sent for itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent: list[Exception] = []
+        self.failing: Callable[[], object] = lambda: None
+
+    def send_failed(self, exc: Exception) -> None:
+        self.unsent.append(exc)
+        self.failing()
+
+
 class Narrow:
     """A socket that has room only when it is told so; the rest of it is a real one."""
 
@@ -196,14 +247,16 @@ class Narrow:
             raise BlockingIOError
         if data == b"refused":
             raise ConnectionRefusedError
+        if data == b"no buffers":
+            raise OSError(errno.ENOBUFS, "no buffer space available")
         self.room -= 1
         self.sent.append(data)
         return len(data)
 
 
-def narrow() -> tuple[Heard, Narrow, DatagramSocket]:
+def narrow() -> tuple[HeardApart, Narrow, DatagramSocket]:
     """A socket without room, in the running event loop."""
-    heard, made = Heard(), Narrow()
+    heard, made = HeardApart(), Narrow()
     return heard, made, DatagramSocket(asyncio.get_running_loop(), made, heard)  # type: ignore[arg-type]  # has what it needs
 
 
@@ -242,7 +295,7 @@ def test_closing_waits_for_what_waits_and_breaking_off_does_not(run: Run) -> Non
         made.room = 10
         await until(lambda: heard.lost == [None])
         assert made.sent == [b"1", b"2"]
-        assert [type(error) for error in heard.errors] == [ConnectionRefusedError]
+        assert [type(error) for error in heard.unsent] == [ConnectionRefusedError]
 
         for closed_before in (False, True):
             heard, made, transport = narrow()
@@ -253,6 +306,115 @@ def test_closing_waits_for_what_waits_and_breaking_off_does_not(run: Run) -> Non
             made.room = 10
             await until(lambda heard=heard: heard.lost == [None])  # type: ignore[misc]
             assert made.sent == []
+
+    run(main)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["others wait behind it", "the last that waits"])
+@pytest.mark.parametrize("how", ["abort", "close", "fail"])
+def test_who_is_told_that_what_waited_cannot_be_sent_may_end_the_socket(run: Run, how: str, last: bool) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reported: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        heard, made, transport = narrow()
+        number = made.fileno()
+
+        def failing() -> None:
+            (transport.abort if how == "abort" else transport.close)()
+            if how == "fail":
+                raise ZeroDivisionError
+
+        heard.failing = failing
+        for each in (b"1", b"refused") if last else (b"1", b"refused", b"2", b"3"):
+            transport.sendto(each, (HERE, 9))
+        made.room = 10
+        await until(lambda: bool(heard.lost))
+        assert made.sent == ([b"1"] if last or how == "abort" else [b"1", b"2", b"3"])
+        assert [type(error) for error in heard.unsent] == [ConnectionRefusedError]
+        assert transport._waiting_bytes == 0
+        assert [type(each["exception"]) for each in reported] == ([ZeroDivisionError] if how == "fail" else [])
+        await asyncio.sleep(0.01)
+        assert heard.lost == [None]
+        assert not loop.remove_writer(number)
+
+    run(main)
+
+
+def test_breaking_off_counts_nothing_as_waiting_and_asks_for_no_more(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        heard.failing = transport.abort
+        for each in (b"refused", *(bytes(1000),) * 80):
+            transport.sendto(each, (HERE, 9))
+        assert heard.paused == [True]
+        made.room = 100
+        await until(lambda: heard.lost == [None])
+        assert transport._waiting_bytes == 0
+        assert made.sent == []
+        assert heard.paused == [True], "there is nobody who could take more"
+
+    run(main)
+
+
+def test_empty_datagrams_that_wait_are_bounded_as_well(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        count = 0
+        while not heard.paused:
+            transport.sendto(b"", (HERE, 9))
+            count += 1
+            assert count < 2000
+        made.room = count
+        await until(lambda: len(made.sent) == count)
+        assert heard.paused == [True, False]
+        assert transport._waiting_bytes == 0
+        transport.close()
+
+    run(main)
+
+
+def test_where_the_system_has_no_buffers_the_datagram_is_lost_and_the_next_goes_out(run: Run) -> None:
+    async def main() -> None:
+        heard, made, transport = narrow()
+        made.room = 1
+        transport.sendto(b"no buffers", (HERE, 9))
+        transport.sendto(b"1", (HERE, 9))
+        for each in (b"2", b"no buffers", b"3"):
+            transport.sendto(each, (HERE, 9))
+        made.room = 2
+        await until(lambda: made.sent == [b"1", b"2", b"3"])
+        assert [error.errno for error in heard.unsent if isinstance(error, OSError)] == [errno.ENOBUFS] * 2
+        assert heard.errors == []
+        transport.close()
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how others tell of a port that nobody listens on differs")
+def test_a_flood_of_refusals_by_the_network_keeps_nothing_from_others(run: Run) -> None:
+    async def main() -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        with bound_socket(HERE, 0) as held:
+            nowhere = held.getsockname()
+        made, flooded = bound_socket(HERE, 0), HeardApart()
+        made.connect(nowhere)  # only such a socket is told
+        transport = DatagramSocket(asyncio.get_running_loop(), made, flooded)
+        heard, other = opened()
+        with bound_socket(HERE, 0) as sender:
+            for number in range(300):
+                for _ in range(3):
+                    transport.sendto(b"x", nowhere)
+                sender.sendto(b"heard", other.get_extra_info("sockname"))
+                await until(lambda number=number: len(heard.data) == number + 1)  # type: ignore[misc]
+        await until(lambda: bool(flooded.errors))
+        assert {type(error) for error in (*flooded.unsent, *flooded.errors)} == {ConnectionRefusedError}
+        assert len(flooded.unsent) >= 300, "the error of one is told when the next is to be sent"
+        assert reported == []
+        assert flooded.lost == []
+        transport.close()
+        other.close()
 
     run(main)
 

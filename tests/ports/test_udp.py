@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import socket
 import sys
@@ -25,6 +26,7 @@ from osgp.lon.transport import Options
 from osgp.node.stack import ChainOptions, Stack
 from osgp.ports import lonip_port, udp
 from osgp.ports.cnip_port import CnIpPort
+from osgp.ports.datagram_socket import DatagramSocket
 from osgp.ports.lonip_port import LonIpPort
 from osgp.wire.errors import ConfigError, LocalProtocolError, NoAnswer, PortClosed
 
@@ -590,6 +592,36 @@ def test_a_full_socket_loses_datagrams_instead_of_keeping_them(run: Run) -> None
             toy.to_send.append(REQUEST)
             port.flush()
             assert (port.statistics.sent, port.statistics.unsent) == (1, 1)
+
+    run(main)
+
+
+def test_only_what_could_not_be_sent_is_taken_back_from_what_was(run: Run) -> None:
+    async def main() -> None:
+        toy = Toy()
+        async with await LonIpPort.open(toy, HERE, 0, peers={(DOMAIN, 1, 20): (HERE, 9)}) as port:
+            transport = port._transport
+            assert isinstance(transport, DatagramSocket)
+            troubles = [OSError(errno.ENOBUFS, "no buffers"), ConnectionRefusedError(), BlockingIOError()]
+
+            def send(data: bytes, addr: Any) -> int:
+                if troubles:
+                    raise troubles.pop(0)
+                return len(data)
+
+            transport._send = send  # type: ignore[assignment]  # a socket with trouble
+            statistics, counted = port.statistics, []
+            for _ in range(3):
+                toy.to_send.append(REQUEST)
+                port.flush()
+                counted.append((statistics.sent, statistics.unsent, statistics.refused))
+            assert counted == [(0, 1, 0), (0, 2, 1), (1, 2, 1)]
+            troubles.append(OSError(errno.ENETDOWN, "the network is down"))
+            await until(lambda: not troubles)
+            assert (statistics.sent, statistics.unsent, statistics.refused) == (0, 3, 1), "it had waited in vain"
+            for error in (ConnectionRefusedError(), OSError(errno.EHOSTUNREACH, "no way there")):
+                port.error_received(error)
+            assert (statistics.sent, statistics.unsent, statistics.refused) == (0, 3, 3)
 
     run(main)
 

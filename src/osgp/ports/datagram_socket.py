@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from osgp.ports.readiness import readiness_of
 
-__all__ = ["DatagramSocket"]
+__all__ = ["DatagramSocket", "SocketProtocol"]
 
 _BYTES = 65536
 """No datagram is longer."""
@@ -25,11 +26,22 @@ _PROBE = 64
 """... for so many times."""
 _HIGH, _LOW = 65536, 16384
 """Bytes that wait for room in the socket, from which the protocol is told to pause, and down to which to resume (as in asyncio)."""
+_EACH = 64
+"""Bytes that each datagram which waits counts beside its own, so that there is a bound to the number of empty ones as well."""
+
+
+class SocketProtocol(asyncio.DatagramProtocol):
+    """What a protocol may want to know beyond asyncio's: which errors were its own datagrams'."""
+
+    def send_failed(self, exc: Exception) -> None:
+        """A datagram could not be sent; ``error_received`` is for what the network says of earlier ones."""
+        self.error_received(exc)
 
 
 class DatagramSocket(asyncio.DatagramTransport):
     """What ``loop.create_datagram_endpoint`` gives, for a bound socket that does not block.
 
+    A ``SocketProtocol`` is told of errors in sending and in receiving apart, any other of both by ``error_received``.
     Raises NotImplementedError where the loop watches no sockets (Windows, its default), OSError.
     """
 
@@ -43,6 +55,7 @@ class DatagramSocket(asyncio.DatagramTransport):
         self._receive = made.recvfrom
         self._received = protocol.datagram_received
         self._send = made.sendto
+        self._failed: Callable[[Exception], object] = getattr(protocol, "send_failed", protocol.error_received)
         self._lone = 0  # times in succession that there was one datagram
         self._assumed = 0  # times to come that it is assumed
         self._waiting: deque[tuple[bytes, Any]] = deque()
@@ -52,7 +65,12 @@ class DatagramSocket(asyncio.DatagramTransport):
         self._ended = False
         self._readiness = readiness_of(loop)
         self._readiness.add(made, self._ready)
-        protocol.connection_made(self)
+        try:
+            protocol.connection_made(self)
+        except BaseException:
+            self._closing = self._ended = True
+            self._readiness.remove(made)
+            raise
 
     # ---- reading ---------------------------------------------------------------------------------------------------
     def _ready(self) -> None:
@@ -109,12 +127,12 @@ class DatagramSocket(asyncio.DatagramTransport):
                 self._loop.add_writer(self._socket, self._writable)
             except OSError as error:
                 if not self._ended:
-                    self._protocol.error_received(error)
+                    self._failed(error)
                 return
             except (TypeError, OverflowError) as error:
                 raise ValueError(f"{addr!r} is no address for this socket: {error}") from error
         self._waiting.append((bytes(data), addr))
-        self._waiting_bytes += len(data)
+        self._waiting_bytes += len(data) + _EACH
         if self._waiting_bytes > _HIGH and not self._paused:
             self._paused = True
             self._protocol.pause_writing()
@@ -123,15 +141,18 @@ class DatagramSocket(asyncio.DatagramTransport):
         """The socket has room again."""
         waiting = self._waiting
         while waiting:
-            data, addr = waiting[0]
+            data, addr = waiting.popleft()
+            failed: Exception | None = None
             try:
                 self._send(data, addr)
             except (BlockingIOError, InterruptedError):
+                waiting.appendleft((data, addr))
                 break
             except (OSError, TypeError, OverflowError) as error:
-                self._protocol.error_received(error)
-            waiting.popleft()
-            self._waiting_bytes -= len(data)
+                failed = error
+            self._waiting_bytes -= len(data) + _EACH
+            if failed is not None:
+                self._failed(failed)  # who is told may close this socket, or break it off
         if self._paused and self._waiting_bytes <= _LOW:
             self._paused = False
             self._protocol.resume_writing()
@@ -155,9 +176,11 @@ class DatagramSocket(asyncio.DatagramTransport):
             self._loop.call_soon(self._end, None)
 
     def abort(self) -> None:
-        """Close at once; what waits is lost."""
+        """Close at once; what waits is lost, and nobody is asked for more."""
+        self._paused = False
         if self._waiting:
             self._waiting.clear()
+            self._waiting_bytes = 0
             self._loop.remove_writer(self._socket)
             if self._closing:
                 self._loop.call_soon(self._end, None)
@@ -169,4 +192,5 @@ class DatagramSocket(asyncio.DatagramTransport):
             try:
                 self._protocol.connection_lost(error)
             finally:
+                self._loop.remove_writer(self._socket)  # left behind by a protocol that failed when told of an error
                 self._socket.close()

@@ -36,7 +36,11 @@ class Readiness:
         if self._epoll is None:
             self._epoll = select.epoll()
             self._loop.add_reader(self._epoll.fileno(), self._ready)
-        self._epoll.register(number, select.EPOLLIN)
+        try:
+            self._epoll.register(number, select.EPOLLIN)
+        except OSError:
+            self._rest()
+            raise
         self._callbacks[number] = callback
 
     def remove(self, made: socket.socket) -> None:
@@ -48,6 +52,10 @@ class Readiness:
         if self._callbacks.pop(number, None) is None:
             return
         self._epoll.unregister(number)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Keep no descriptor for nobody."""
         if not self._callbacks:
             self._loop.remove_reader(self._epoll.fileno())
             self._epoll.close()

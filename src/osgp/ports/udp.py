@@ -24,7 +24,7 @@ from osgp.lon.events import Dropped, ResponseReceived, TransactionCompleted, Tra
 from osgp.lon.lonip_map import Endpoint
 from osgp.lon.packet import Packet
 from osgp.lon.proxy import Hop
-from osgp.ports.datagram_socket import DatagramSocket
+from osgp.ports.datagram_socket import DatagramSocket, SocketProtocol
 from osgp.ports.turns import MOST, turn_of
 from osgp.wire.errors import ConfigError, Error, NoAnswer, PortClosed
 
@@ -79,7 +79,7 @@ class PortStatistics:
     """Counters of a port, in datagrams.
 
     ``dropped``: received and of no use. ``unsent``: could not be said, or the socket had no room. ``unrouted``: packets for which
-    nobody is known to listen. ``refused``: errors that the network sent back (nobody listens there).
+    nobody is known to listen. ``refused``: errors that the network sent back for earlier ones (nobody listens there, no way there).
     """
 
     received: int = 0
@@ -100,7 +100,7 @@ class _Waiting:
         self.responses: list[ResponseReceived] = []
 
 
-class DatagramPort(asyncio.DatagramProtocol, ABC):
+class DatagramPort(SocketProtocol, ABC):
     """A machine on a UDP socket; made by the ``open`` of its two kinds.
 
     ``on_event`` gets every event that nobody awaits, in order; it may command the machine (``respond``). ``tap`` sees all datagrams.
@@ -170,12 +170,18 @@ class DatagramPort(asyncio.DatagramProtocol, ABC):
             self.report(error)  # some event loops close the socket when an exception gets out of here
 
     def error_received(self, exc: Exception) -> None:
-        """The network says that an earlier datagram did not arrive: others still do. Or it could not even be sent."""
+        """The network says that an earlier datagram did not arrive: others still do.
+
+        Where the event loop has its own endpoint (none that watches sockets), it may also be that one could not be sent.
+        """
+        self.statistics.refused += 1
+
+    def send_failed(self, exc: Exception) -> None:
+        """A datagram that was given to the socket could not be sent; perhaps because the network says so of an earlier one."""
+        self.statistics.unsent += 1
+        self.statistics.sent -= 1
         if isinstance(exc, ConnectionError):
             self.statistics.refused += 1
-        else:
-            self.statistics.unsent += 1
-            self.statistics.sent -= 1
 
     def pause_writing(self) -> None:
         """The socket has no room: what cannot be sent now is lost, as datagrams may be."""
@@ -478,6 +484,9 @@ async def on_socket(port: DatagramPort, made: socket.socket) -> None:
     except OSError as error:
         made.close()
         raise PortClosed(f"{port.name} cannot be opened: {error.strerror}") from error
+    except BaseException:  # a machine's own mistake
+        made.close()
+        raise
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
