@@ -117,6 +117,20 @@ def test_firmware_is_ordered_with_its_image(door: Path, tmp_path: Path, capsys: 
     assert status("concentrator", "job", "cancel", str(number), "--socket", str(door)) == 0
 
 
+def test_orders_about_a_device_are_given_and_noted(door: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = "--socket", str(door)
+    assert told(door, capsys, "device", "accept", "1")["unique_node_id"] == node_id_of(1, 0).hex()
+    assert told(door, capsys, "notices", "--kind", "order")[-1]["text"].endswith("by order")
+    assert status("concentrator", "notices", *place) == 0
+    assert "is taken on again" in capsys.readouterr().out
+    assert "notice" in {event["kind"] for event in told(door, capsys, "events")}
+    for what in ("accept", "remove", "revoke"):
+        assert status("concentrator", "device", what, "99", *place) == 2
+        assert "no device" in capsys.readouterr().err
+    assert status("concentrator", "confirm-clock", *place) == 0
+    assert "trusted" in capsys.readouterr().out
+
+
 def test_wrong_use_is_told_in_words(door: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = "--socket", str(door)
     (tmp_path / "bad").write_bytes(b"no image")

@@ -24,7 +24,9 @@ __all__ = ["app"]
 
 app = App(name="concentrator", help="Run a data concentrator of a street; ask and command one that runs.")
 jobs_app = App(name="job", help="Order something of devices; look at, pause, resume or cancel what was ordered.")
+device_app = App(name="device", help="Orders about one device that a concentrator waits for: accept, remove, revoke.")
 app.command(jobs_app)
+app.command(device_app)
 
 Json = Annotated[bool, Parameter(name="--json", help="print one JSON document")]
 Place = Annotated[
@@ -35,6 +37,7 @@ Devices = Annotated[
     tuple[int, ...], Parameter(name="--devices", help="numbers, several times or in a row; all in care without it")
 ]
 Number = Annotated[int, Parameter(help="of the job")]
+Device = Annotated[str, Parameter(help="its unique_node_id, or its number")]
 SOCKET = Path("concentrator.sock")
 
 
@@ -110,11 +113,26 @@ def status(*, socket: Place = SOCKET, json: Json = False) -> None:
         ("waiting", ", ".join(f"{count} {name}" for name, count in found["exchanges"]["waiting"].items() if count)),
         ("jobs", ", ".join(f"{job['number']} {job['kind']} {job['state']}" for job in found["jobs"][:5])),
         ("airtime", f"{airtime['total']['airtime_s']:.1f} s, {airtime['total']['exchanges']:.0f} exchanges"),
+        *([("own clock", _own_clock(found["own_clock"]))] if not found["own_clock"]["trusted"] else []),
+        *([("notices", _severe(found["notices"]))] if _severe(found["notices"]) else []),
         *([("keys", found["keys"]["trouble"])] if found.get("keys", {}).get("trouble") else []),
         *((f"  {name}", f"{used['airtime_s']:.1f} s") for name, used in airtime["by_class"].items()),
         ("journal", ", ".join(f"{count} {name}" for name, count in found["journal"].items())),
     ]
     print_table(found["name"], ["", ""], rows)
+
+
+def _own_clock(told: dict[str, Any]) -> str:
+    if not told["jumped_s"]:
+        return "not confirmed by devices yet: theirs are left alone"
+    return f"jumped by {told['jumped_s']:.0f} s: osgp concentrator confirm-clock if it is right"
+
+
+def _severe(notices: list[dict[str, Any]]) -> str:
+    """How many of the newest notices are more than news; empty if none is."""
+    counts = {each: sum(notice["severity"] == each for notice in notices) for each in ("critical", "warning")}
+    found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{found} of the newest {len(notices)}: osgp concentrator notices" if found else ""
 
 
 def _phases(nodes: list[dict[str, Any]]) -> str:
@@ -216,6 +234,33 @@ def _event(event: dict[str, Any]) -> str:
     return f"{_when(event['wall'])} {event['kind']}: {more}"
 
 
+@app.command
+def notices(
+    *,
+    after: Annotated[int, Parameter(help="only those with a higher number")] = 0,
+    kind: Annotated[str | None, Parameter(help="only of this kind: key usage, generation, identity, order …")] = None,
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Show what the journal keeps of what somebody should know, the oldest first: alarms, alerts, keys, clocks, forgers."""
+    found = _ask(socket, "notices", after=after, kind=kind)
+    if json:
+        print_json(found)
+        return
+    rows = [
+        (
+            str(each["number"]),
+            _when(each["wall"]),
+            each["severity"],
+            each["kind"],
+            "" if each["device"] is None else str(each["device"]),
+            each["text"],
+        )
+        for each in found
+    ]
+    print_table("", ["number>", "when (UTC)", "severity", "kind", "device>", "what"], rows)
+
+
 # ---- commanding -------------------------------------------------------------------------------------------------------
 @app.command
 def pause(*, socket: Place = SOCKET) -> None:
@@ -229,6 +274,39 @@ def resume(*, socket: Place = SOCKET) -> None:
     """Have a concentrator go on where everything was."""
     _ask(socket, "resume")
     console.print("at work", markup=False)
+
+
+@app.command(name="confirm-clock")
+def confirm_clock(*, socket: Place = SOCKET) -> None:
+    """Say that the concentrator's own clock is right although it jumped: it may correct those of devices again."""
+    _ask(socket, "confirm_clock")
+    console.print("the clock is trusted", markup=False)
+
+
+@device_app.command
+def accept(device: Device, /, *, socket: Place = SOCKET, json: Json = False) -> None:
+    """Go on with a device that was reset (its generation went back), or that was revoked."""
+    _order(socket, "accept", device, json)
+
+
+@device_app.command
+def remove(device: Device, /, *, socket: Place = SOCKET, json: Json = False) -> None:
+    """Forget a device that is gone; its address is free. Take its key away too, or it is found again where it is."""
+    _order(socket, "remove", device, json)
+
+
+@device_app.command
+def revoke(device: Device, /, *, socket: Place = SOCKET, json: Json = False) -> None:
+    """Shut out a device that somebody may have opened: no keys any more, and another broadcast key for all others at once."""
+    _order(socket, "revoke", device, json)
+
+
+def _order(socket: Path, what: str, device: str, json: bool) -> None:
+    found = _ask(socket, what, device=device)
+    if json:
+        print_json(found)
+    else:
+        console.print(found["text"], markup=False)
 
 
 @jobs_app.command

@@ -32,7 +32,7 @@ from osgp.crypto.keys import Key
 from osgp.lon.address import SubnetNode, UniqueNodeId
 from osgp.wire.errors import ConfigError, Error, LinkError, SecurityError
 
-__all__ = ["Commissioner", "CommissioningPolicy", "Grant", "KeySource", "KeyTable", "NotGranted"]
+__all__ = ["STANDINGS", "Commissioner", "CommissioningPolicy", "Grant", "KeySource", "KeyTable", "NotGranted"]
 
 _FIRST = bytes.fromhex("3f0000000000 0001")
 """The first request under a new key: one byte of BT00."""
@@ -42,6 +42,7 @@ _BAD_MAC = Refused("bad-mac")
 _AT_FIRST, _AGAIN = 4, 2
 """Challenges in a row while answers have a bad MAC."""
 _SETTLED_S = 900.0
+_REVOKED = "revoked devices"
 _LATE = frozenset(("handshake", "unexpected"))
 """Refusals that only mean that an answer came too late."""
 
@@ -63,6 +64,15 @@ class NotGranted(Enum):
 
     NO_KEY = "no key"
     FOREIGN = "belongs to another concentrator"
+    REVOKED = "revoked"
+
+
+STANDINGS = {
+    NotGranted.NO_KEY: Standing.NO_KEY,
+    NotGranted.FOREIGN: Standing.FOREIGN,
+    NotGranted.REVOKED: Standing.REVOKED,
+}
+"""What a device is that was granted nothing."""
 
 
 class KeySource(Protocol):
@@ -133,6 +143,8 @@ class Commissioner:
         self._securities: dict[bytes, PeerSecurity] = {}
         self._doubted: set[bytes] = set()
         self._doubled: dict[bytes, float] = {}
+        self.revoked = {bytes.fromhex(each) for each in concentrator.journal.get(_REVOKED, [])}
+        """Devices that are granted nothing here, whatever the key source says, until ``accept_generation``."""
 
     @property
     def concentrator_id(self) -> bytes:
@@ -141,8 +153,16 @@ class Commissioner:
 
     # ---- keys -------------------------------------------------------------------------------------------------------
     def grant(self, unique_node_id: bytes) -> Grant | NotGranted:
-        """What the key source says of a device now."""
+        """What the key source says of a device now; a revoked one is asked for nothing."""
+        if unique_node_id in self.revoked:
+            return NotGranted.REVOKED
         return self.keys.grant(unique_node_id, self.concentrator_id)
+
+    def revoke(self, unique_node_id: bytes, *, revoked: bool = True) -> None:
+        """From now on a device gets nothing here; or it may again. In the journal when this returns. Raises StoreError."""
+        changed = self.revoked | {unique_node_id} if revoked else self.revoked - {unique_node_id}
+        self.concentrator.journal.put(_REVOKED, sorted(each.hex() for each in changed))
+        self.revoked = changed
 
     def security(self, node: Node) -> PeerSecurity | None:
         """The security of a device; None without a grant. A newer epoch of its grant goes in force with the next handshake."""
@@ -217,8 +237,8 @@ class Commissioner:
         security = self.security(node)
         if security is None:
             found = self.grant(node.unique_node_id)
-            standing = Standing.FOREIGN if found is NotGranted.FOREIGN else Standing.NO_KEY
-            self._refused(node, standing, str(found.value if isinstance(found, NotGranted) else ""), now)
+            assert isinstance(found, NotGranted), "without a grant there is no security"
+            self._refused(node, STANDINGS[found], str(found.value), now)
             return False
         if node.device < 0:
             journal, wall = self.concentrator.journal, self.concentrator.wall()

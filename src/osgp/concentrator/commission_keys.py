@@ -76,11 +76,12 @@ class KeyCare:
         self._keep()
 
     def revoke(self, unique_node_id: bytes) -> None:
-        """A device was lost: it is removed, and a broadcast key that it does not know is in force at once. Raises ConfigError,
-        StorageError, StoreError. Revoke its PSK at the head-end, too (another epoch)."""
+        """A device was lost: it is removed, gets no keys here any more, and a broadcast key that it does not know is in force at once.
+        Raises ConfigError, StorageError, StoreError. Revoke its PSK at the head-end, too (another epoch)."""
         node = self.topology.nodes.get(unique_node_id)
         if node is None:
             raise ConfigError(f"{unique_node_id.hex()} is no device here")
+        self.commissioner.revoke(unique_node_id)
         self.sender.new_key()
         self.kb_wall = self.concentrator.wall()
         self._keep()

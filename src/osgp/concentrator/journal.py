@@ -28,6 +28,7 @@ from osgp.app.memory import StorageError
 from osgp.concentrator.salvage import Salvage, salvage
 from osgp.tables.logs import LogEntry
 from osgp.tables.profile import Profile
+from osgp.tables.recording import RawPart
 from osgp.wire.errors import StoreError
 
 __all__ = ["DeviceRow", "Journal", "Kept", "Notice", "RawPart", "Step", "StepReading"]
@@ -37,15 +38,6 @@ APPLICATION_ID = 0x4F534A4C
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DOUBT = "counters in doubt"
 _MOST_PARAMETERS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class RawPart:
-    """Bytes as they were read: table number, place, content."""
-
-    table: int
-    offset: int
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +140,8 @@ class Journal:
     ) -> None:
         self.place = str(place)
         self.saved = saved
+        self.latest_notice = 0
+        """Number of the newest notice of this life."""
         self._depth = 0
         self._connection: sqlite3.Connection
         self._open(wall)
@@ -632,7 +626,8 @@ class Journal:
                 "INSERT INTO notice (wall, device_id, severity, kind, text, detail) VALUES (?, ?, ?, ?, ?, ?)",
                 (wall, device, severity, kind, text, json.dumps(dict(detail or {}))),
             )
-        return int(cursor.lastrowid or 0)
+        self.latest_notice = int(cursor.lastrowid or 0)
+        return self.latest_notice
 
     def notices(self, *, after: int = 0, last: int = 100, kind: str | None = None) -> list[Notice]:
         """The newest ``last`` with a number above ``after``, oldest first."""

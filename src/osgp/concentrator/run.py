@@ -26,6 +26,7 @@ from osgp.concentrator.core import AlarmRaised, Concentrator, DeviceSilent, Step
 from osgp.concentrator.exchange import Priority
 from osgp.concentrator.firmware import Firmware
 from osgp.concentrator.journal import Journal
+from osgp.concentrator.orders import DEVICE_ORDERS, ordered
 from osgp.concentrator.outlook import asked_device, shapes
 from osgp.concentrator.run_config import LonIpLine, RunConfig, SimulatedLine
 from osgp.concentrator.status_socket import Feed, StatusSocket
@@ -51,6 +52,9 @@ _NAME_DIGITS = 12
 _DEVICES_HINT = "osgp concentrator devices lists them"
 _HARD = Heard(0.0, 30.0)
 """How everything is heard on a line that tells no strength: well."""
+_SEEN_OTHERWISE = ("alarm", "address", "forged broadcast")
+"""Kinds of notices that come as other events, too."""
+_MOST_NOTICES = 1000
 _EVENTS = (AlarmRaised, DeviceSilent, StepStored, VisitEnded)
 
 
@@ -185,6 +189,7 @@ class Running:
         self.broadcasts = Broadcasts(self.concentrator, self.topology, self.sender)
         self.firmware = Firmware(self.concentrator, self.topology, self.broadcasts, self.care.keys)
         self._trouble = ""
+        self._noticed = max((each.number for each in journal.notices(last=1)), default=0)
         if isinstance(config.keys, ServiceKeys):
             self.concentrator.more_status["keys"] = config.keys.status
         self.doors: list[dict[str, str]] = []
@@ -264,8 +269,15 @@ class Running:
         self._refresh()
 
     def _refresh(self) -> None:
-        """What the topology has to tell."""
+        """What topology and journal have to tell."""
         wall = self.concentrator.wall()
+        if self.journal.latest_notice > self._noticed:
+            for notice in self.journal.notices(after=self._noticed, last=_MOST_NOTICES):
+                self._noticed = notice.number
+                if notice.kind not in _SEEN_OTHERWISE:
+                    self.feed.add(
+                        "notice", notice.wall, severity=notice.severity, text=notice.text, device=notice.device
+                    )
         for event in self.topology.events():
             at = wall - (self.concentrator.now - event.at)
             name = event.unique_node_id.hex()
@@ -394,6 +406,17 @@ class Running:
         self.concentrator.own_clock.confirm(self.concentrator.wall())
         return {}
 
+    def _device_order(self, asked: Mapping[str, Any], now: float) -> Any:
+        return ordered(self.care, asked, now)
+
+    def _notices(self, asked: Mapping[str, Any], now: float) -> Any:
+        after, last = asked.get("after", 0), asked.get("last", _MOST_NOTICES)
+        if not all(type(each) is int and each >= 0 for each in (after, last)):
+            raise ConfigError("after and last are numbers of notices")
+        kind = asked.get("kind")
+        found = self.journal.notices(after=after, last=last, kind=None if kind is None else str(kind))
+        return [each.to_json() for each in found]
+
     def _cancel(self, asked: Mapping[str, Any], now: float) -> Any:
         self.concentrator.jobs.cancel(_number(asked, "job"))
         return {}
@@ -413,6 +436,8 @@ _QUESTIONS: dict[str, Callable[[Running, Mapping[str, Any], float], Any]] = {
     "resume": Running._resume,
     "cancel": Running._cancel,
     "confirm_clock": Running._confirm_clock,
+    "notices": Running._notices,
+    **dict.fromkeys(DEVICE_ORDERS, Running._device_order),
 }
 
 

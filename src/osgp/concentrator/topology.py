@@ -60,6 +60,7 @@ class Standing(Enum):
     OURS = "ours"
     NO_KEY = "no key"
     FOREIGN = "foreign"
+    REVOKED = "revoked"
     WRONG_KEY = "wrong key"
     WENT_BACK = "generation went back"
     REFUSED = "refuses"

@@ -25,7 +25,14 @@ from osgp.app.memory import Memory, StorageError
 from osgp.app.messages import ReverseHop, ReverseRoute, ReverseStep
 from osgp.app.profile import OsgpProfile
 from osgp.concentrator.cold_start import ColdStart
-from osgp.concentrator.commission import Commissioner, CommissioningPolicy, Grant, KeySource, NotGranted
+from osgp.concentrator.commission import (
+    STANDINGS,
+    Commissioner,
+    CommissioningPolicy,
+    Grant,
+    KeySource,
+    NotGranted,
+)
 from osgp.concentrator.commission_keys import KeyCare
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import Answer, Discovery, DiscoveryPolicy
@@ -150,7 +157,7 @@ class NetworkCare:
     def order_generation(self, unique_node_id: bytes, now: float) -> None:
         """The head-end's order to go on with a device whose generation went back. Raises ConfigError."""
         self.commissioner.accept_generation(unique_node_id, now)
-        self._wake()
+        self.wake()
 
     def remove(self, unique_node_id: bytes) -> None:
         """The head-end has removed a device. Raises StoreError."""
@@ -171,7 +178,7 @@ class NetworkCare:
             if wait_s > 0:
                 await tasks.first_of(self._nudge, tasks.sleep(wait_s))
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """There may be something to do: whoever sleeps looks again."""
         nudge, self._nudge = self._nudge, Wait()
         nudge.succeed(None)
@@ -192,7 +199,7 @@ class NetworkCare:
         """Have B raised above what somebody else has sent, device by device."""
         for node in self.topology.placed():
             node.window_wall = 0.0
-        self._wake()
+        self.wake()
 
     def _ended(self, exchange: Exchange, answered: bool, now: float) -> None:
         self.topology.ended(exchange, answered, now)
@@ -203,7 +210,7 @@ class NetworkCare:
         known = topology.nodes.get(name)
         grant = self.commissioner.grant(name)
         if isinstance(grant, NotGranted):
-            standing = Standing.FOREIGN if grant is NotGranted.FOREIGN else Standing.NO_KEY
+            standing = STANDINGS[grant]
             is_new = name not in topology.strangers
             topology.stranger(name, standing, now)
             self._answers[name] = answer, agent, alternate
@@ -223,8 +230,13 @@ class NetworkCare:
         graph.hear(name, agent, answer.margin_there, now, alternate=alternate, proven=False)
         graph.hear(agent, name, answer.margin_here, now, alternate=alternate, proven=False)
         if node.state is not NodeState.UP or answer.claimed == HereState.NEW:
-            self._wake()
+            self.wake()
         return is_new
+
+    def keys_changed(self, now: float) -> None:
+        """Strangers may have a key now."""
+        self._look_for_keys(now)
+        self.wake()
 
     def _look_for_keys(self, now: float) -> None:
         """Strangers whose key has come meanwhile are candidates at once, by what was heard of them."""
@@ -250,7 +262,7 @@ class NetworkCare:
             topology.block(address)
             owner.moves = True
             topology.changed(owner)
-            self._wake()
+            self.wake()
         topology.tell(name, "address", f"{name.hex()} and {owner.unique_node_id.hex()} both have {address}", now)
         self.concentrator.journal.note(
             "address",
@@ -293,7 +305,7 @@ class NetworkCare:
         if node is not None:
             if await self.commissioner.commission(node):
                 self._hunted.pop(node.unique_node_id, None)
-                self._wake()
+                self.wake()
                 if self.concentrator.journal.counters_in_doubt and not self.commissioner.doubted:
                     self.concentrator.journal.trust_counters()
             elif node.next_try <= self.concentrator.now:
