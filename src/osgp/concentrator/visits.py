@@ -21,11 +21,10 @@ from osgp.concentrator.clockwork import ClockAction, clock_action, correct, drif
 from osgp.concentrator.config import ConcentratorConfig
 from osgp.concentrator.door import PowerLineAccess
 from osgp.concentrator.exchange import Priority
-from osgp.concentrator.journal import DeviceRow, Journal, Kept, RawPart, Step, StepReading
+from osgp.concentrator.journal import DeviceRow, Journal, Kept, Step, StepReading
 from osgp.concentrator.own_clock import OwnClock
 from osgp.concentrator.tasks import Tasks
 from osgp.node.device import Device, Reading
-from osgp.tables.access import DoorCosts, ProcedureResult
 from osgp.tables.alarms import Alarm, active_alarms
 from osgp.tables.bt.bt00 import BT00
 from osgp.tables.bt.bt03 import BT03
@@ -35,6 +34,7 @@ from osgp.tables.logs import log_since
 from osgp.tables.procedures.bp05 import BP05
 from osgp.tables.profile import Place, Profile, read_profile_pieces
 from osgp.tables.profile_following import read_following
+from osgp.tables.recording import RawPart, RecordingAccess
 from osgp.tables.registry import table
 from osgp.wire import layout_of
 from osgp.wire.errors import ConfigError, DecodeError, ResponseError
@@ -80,44 +80,7 @@ class Services(Protocol):
         """A step is in the journal."""
 
 
-class _Recording:
-    """A ``TableAccess`` that remembers the bytes read, for the raw record of a step."""
-
-    def __init__(self, inner: PowerLineAccess) -> None:
-        self.inner = inner
-        self.parts: list[RawPart] = []
-
-    @property
-    def costs(self) -> DoorCosts:
-        return self.inner.costs
-
-    def take(self) -> list[RawPart]:
-        """The parts since the last call, each content once."""
-        parts, self.parts = self.parts, []
-        return list(dict.fromkeys(parts))
-
-    async def read(self, table: int) -> bytes:
-        data = await self.inner.read(table)
-        self.parts.append(RawPart(table, 0, data))
-        return data
-
-    async def read_part(self, table: int, offset: int, count: int) -> bytes:
-        data = await self.inner.read_part(table, offset, count)
-        self.parts.append(RawPart(table, offset, data))
-        return data
-
-    async def write(self, table: int, data: bytes) -> None:
-        await self.inner.write(table, data)
-
-    async def write_part(self, table: int, offset: int, data: bytes) -> None:
-        await self.inner.write_part(table, offset, data)
-
-    async def run(self, procedure: int, parameters: bytes = b"") -> ProcedureResult:
-        return await self.inner.run(procedure, parameters)
-
-    async def order(self, procedure: int, parameters: bytes) -> None:
-        """See ``PowerLineAccess.order``."""
-        await self.inner.order(procedure, parameters)
+_Recording = RecordingAccess[PowerLineAccess]
 
 
 @dataclass(slots=True)
@@ -160,15 +123,17 @@ class Visitor:
 
     def device(self, priority: Priority) -> Device:
         """The device as a user holds it. Each visit has one of its own; what it learns of dimensions is shared afterwards."""
+        return self._device(priority)[0]
+
+    def _device(self, priority: Priority) -> tuple[Device, PowerLineAccess]:
         access = self.access_for(priority)
         device = Device(access, name=self.row.name, dimensions=self.dimensions, energy_unit=self.energy_unit)
         access.size_of = device.size_of
-        return device
+        return device, access
 
     def _open(self, priority: Priority) -> tuple[Device, _Recording]:
-        device = self.device(priority)
-        recording = _Recording(device.access)  # type: ignore[arg-type]  # ``device`` has put it there
-        device.access = recording
+        device, access = self._device(priority)
+        device.access = recording = RecordingAccess(access)
         return device, recording
 
     # ---- scan -------------------------------------------------------------------------------------------------------
@@ -435,7 +400,7 @@ class Visitor:
             return
         parameters = BP05.Parameters(list_type=kind, entries_read=min(count, 0xFFFF)).encode()
         try:
-            await recording.order(BP05.number, parameters)
+            await recording.inner.order(BP05.number, parameters)
         except (ResponseError, ConfigError) as error:
             self.missing["BP05"] = error.message
 

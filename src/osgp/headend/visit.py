@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 
 from osgp.headend.config import Collection, DeviceConfig
 from osgp.headend.plausibility import Flag, Past, Rules, check_clock, check_reading
-from osgp.headend.store import Kept, RawPart, Step, StepReading, Store
+from osgp.headend.store import Kept, Step, StepReading, Store
 from osgp.node.device import Device, Reading
 from osgp.ports.address import parse_address
-from osgp.tables.access import DoorCosts, ProcedureResult, TableAccess
 from osgp.tables.bt.bt52 import BT52
 from osgp.tables.logs import LogEntry
+from osgp.tables.recording import RecordingAccess
 from osgp.tables.registry import table
 from osgp.tables.services import Busy, InvalidSequence, WrongState
 from osgp.wire.errors import ConfigError, DecodeError, ResponseError
@@ -63,42 +63,6 @@ class VisitState:
     clock_deviation: float | None = None
     missing: dict[str, str] = field(default_factory=dict)
     silent: bool = False
-
-
-class _Recording:
-    """A ``TableAccess`` that remembers the bytes that were read, for the raw record of a step."""
-
-    def __init__(self, inner: TableAccess) -> None:
-        self.inner = inner
-        self.parts: list[RawPart] = []
-
-    @property
-    def costs(self) -> DoorCosts:
-        return self.inner.costs
-
-    def take(self) -> list[RawPart]:
-        """The parts since the last call, each content once."""
-        parts, self.parts = self.parts, []
-        return list(dict.fromkeys(parts))
-
-    async def read(self, table: int) -> bytes:
-        data = await self.inner.read(table)
-        self.parts.append(RawPart(table, 0, data, True))
-        return data
-
-    async def read_part(self, table: int, offset: int, count: int) -> bytes:
-        data = await self.inner.read_part(table, offset, count)
-        self.parts.append(RawPart(table, offset, data))
-        return data
-
-    async def write(self, table: int, data: bytes) -> None:
-        await self.inner.write(table, data)
-
-    async def write_part(self, table: int, offset: int, data: bytes) -> None:
-        await self.inner.write_part(table, offset, data)
-
-    async def run(self, procedure: int, parameters: bytes = b"") -> ProcedureResult:
-        return await self.inner.run(procedure, parameters)
 
 
 class StepGuard:
@@ -154,7 +118,7 @@ class DeviceVisit:
         self.guard = guard
         self.stored = stored
         self.door = parse_address(device.address).door
-        self.recording = _Recording(opened.access)
+        self.recording = RecordingAccess(opened.access)
         opened.access = self.recording
 
     async def run(self) -> None:

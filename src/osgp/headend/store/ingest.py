@@ -18,6 +18,7 @@ import numpy as np
 
 from osgp.tables.logs import LogEntry
 from osgp.tables.profile import Channel, Profile
+from osgp.tables.recording import RawPart
 from osgp.wire.errors import StoreError
 
 __all__ = ["MAX_CHANNELS", "Kept", "RawPart", "Step", "StepReading", "digest_of", "keep_profile", "keep_step"]
@@ -26,16 +27,6 @@ MAX_CHANNELS = 16
 """Value columns of a profile row: the most that an OSGP device logs (MEP guide p. 233)."""
 
 _PLACEHOLDER = 15
-
-
-@dataclass(frozen=True, slots=True)
-class RawPart:
-    """Bytes of a table, as read. ``whole``: a full read."""
-
-    table: int
-    offset: int
-    content: bytes
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
