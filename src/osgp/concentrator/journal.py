@@ -29,7 +29,6 @@ from osgp.concentrator.salvage import Salvage, salvage
 from osgp.tables.logs import LogEntry
 from osgp.tables.profile import Profile
 from osgp.tables.recording import RawPart
-from osgp.tables.recording import RawPart
 from osgp.wire.errors import StoreError
 
 __all__ = ["DeviceRow", "Journal", "Kept", "Notice", "RawPart", "Step", "StepReading"]
