@@ -15,9 +15,12 @@ from osgp.lon.events import (
     TransactionCompleted,
     TransactionFailed,
 )
+from osgp.lon.headers import MESSAGE, REPEATED, write_pdu
 from osgp.lon.ltep import Service
+from osgp.lon.network import send_packet
+from osgp.lon.npdu import PduType
 from osgp.lon.numbers import TransactionNumbers
-from osgp.lon.packet import packet_of
+from osgp.lon.packet import Packet, packet_of
 from osgp.lon.transport import Options
 from osgp.node.stack import Stack
 from osgp.wire.errors import LocalProtocolError
@@ -621,6 +624,64 @@ def test_one_sender_has_at_most_half_of_the_records_and_others_get_theirs() -> N
     assert b.configuration.statistics.receive_transactions_full == 4
     say(greedy, Group(12), b"\x3a\x63", 30.0)
     assert sum(isinstance(event, MessageReceived) for event in b.events()) == 1, "its records have expired"
+
+
+def from_stranger(number: int, apdu: bytes, *, domain: bytes, session: bool = False, priority: int = 0) -> Packet:
+    """A message from 0/0 to the unique node ID of the node 120, or in its own domain to the group of that number."""
+    unique = bytes.fromhex("0700000000") + bytes((120,))
+    return send_packet(
+        None,
+        domain,
+        Group(number) if domain == DOMAIN else UniqueNodeId(unique),
+        PduType.SPDU if session else PduType.TPDU,
+        write_pdu(session, MESSAGE if session else REPEATED, 1 + number % 15, apdu),
+        priority << 7,
+    )
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["in many domains", "in our domain"])
+def test_strangers_have_half_of_the_records_in_all_and_shut_nobody_out(own: bool) -> None:
+    groups = [group_entry(number, 2) for number in range(1, 13)]
+    b = node(1, 120, *groups)
+    b.configuration.unique_node_id = bytes.fromhex("070000000078")
+
+    def heard() -> list[MessageReceived]:
+        return [event for event in b.events() if isinstance(event, MessageReceived)]
+
+    domain = DOMAIN if own else b"ask"
+    b.receive(from_stranger(1, b"\x3a", domain=domain, session=True), 0.0)
+    (asked,) = heard()
+    for number in range(2, 13):
+        for priority in (0, 1):
+            place = DOMAIN if own else bytes((number,)) * 3
+            b.receive(from_stranger(number, b"\x3a", domain=place, priority=priority), 0.1)
+    assert len(heard()) == 22, "whoever comes last takes the oldest record"
+    assert len(b.reception) == 8
+    for number in range(10, 18):
+        member = node(1, number)
+        member.send(SubnetNode(1, 120), b"\x3a", 0.2)
+        b.receive(member.outgoing(0.2)[0], 0.2)
+    assert len(heard()) == 8
+    assert len(b.reception) == 16, "the other half is for those who have a place in our domain"
+    assert b.configuration.statistics.receive_transactions_full == 0
+    b.outgoing(0.2)
+    for number in (11, 12):
+        repeat = from_stranger(number, b"\x3a", domain=DOMAIN if own else bytes((number,)) * 3, priority=1)
+        b.receive(repeat, 0.3)
+    assert heard() == [], "the latest are remembered"
+    assert asked.reply is not None
+    assert b.respond(asked.reply, b"\x3a", 0.3), "who waits for an answer is forgotten last"
+    assert len(b.outgoing(0.3)) == 1
+
+
+def test_a_node_with_one_record_gives_it_to_the_latest_stranger() -> None:
+    b = node(1, 120)
+    b.configuration.unique_node_id = bytes.fromhex("070000000078")
+    b.configuration.receive_transactions = 1
+    for number in range(3):
+        b.receive(from_stranger(number, b"\x3a", domain=bytes((number, 1, 1))), 0.0)
+    assert sum(isinstance(event, MessageReceived) for event in b.events()) == 3
+    assert len(b.reception) == 1
 
 
 def test_a_duplicate_of_a_sender_who_has_its_half_is_still_one() -> None:

@@ -4,6 +4,8 @@ ISO/IEC 14908-1, transport and session layers; ``spec/iso14908-1.md`` 3.4, 4.1. 
 message of one sender to one destination, until its timer ends: the same message again is a duplicate and gets the same answer again.
 The timer runs from the first reception and is not restarted (as in both open stacks): a retry that comes later is a new message.
 One sender has at most half of the records (project choice), however many kinds of destination it uses: others still get theirs.
+*Strangers*, who send from no subnet or node or in a domain that is none of ours, cannot be told apart: together they have one half,
+in which whoever comes last takes the oldest one, so that they do not shut each other out either.
 
 Records expire when they are looked at, or when room is needed; nothing wakes for them. One packet in gives at most one out.
 """
@@ -135,6 +137,7 @@ class Reception:
         self.events = events
         self.token = token
         self._records: dict[tuple[object, ...], Record] = {}
+        self._strangers: dict[tuple[object, ...], Record] = {}  # those records that are strangers'
         self._pending: dict[int, Record] = {}
         self._reply = 0
         self._room_at = 0.0
@@ -171,9 +174,10 @@ class Reception:
         if not apdu:
             self.events.append(Dropped("a message without APDU", packet.npdu.pdu[:64]))
             return None
+        stranger = place is NOWHERE or not (key[3] and key[4])
         if record is not None:
             self._forget(record)
-        elif not self._has_room(key, now):
+        elif not self._has_room(key, stranger, now):
             self.configuration.statistics.count("receive_transactions_full")
             self.events.append(Dropped("no receive transaction is free for this sender", packet.npdu.pdu[:64]))
             return None
@@ -183,6 +187,8 @@ class Reception:
         if note is not None:
             record = Record(key, packet, place, None, apdu, number, session, service, now + timer, note)
             self._records[key] = record
+            if stranger:
+                self._strangers[key] = record
             self._delivered(record)
             return record
         npdu = packet.npdu
@@ -198,12 +204,12 @@ class Reception:
             if address_format == _BROADCAST:
                 self.events.append(Dropped("a broadcast cannot be authenticated", npdu.pdu[:64]))
                 return None
-            self._records[key] = record
+            self._keep(record, stranger)
             record.challenge = self.token(8)
             record.state = _CHALLENGED
             self._challenge(record)
             return None
-        self._records[key] = record
+        self._keep(record, stranger)
         self._delivered(record)
         return record
 
@@ -236,7 +242,12 @@ class Reception:
     def _is_marked(record: Record, members: bytes | None) -> bool:
         return bool(members) and record.member is not None and record.member in members_in(members or b"")
 
-    def _has_room(self, key: tuple[object, ...], now: float) -> bool:
+    def _keep(self, record: Record, stranger: bool) -> None:
+        self._records[record.key] = record
+        if stranger:
+            self._strangers[record.key] = record
+
+    def _has_room(self, key: tuple[object, ...], stranger: bool, now: float) -> bool:
         """Whether a record may be added. What has expired goes when it is among the two oldest, or when room is needed."""
         records = self._records
         for _ in range(2):
@@ -249,17 +260,19 @@ class Reception:
         limit = self.configuration.receive_transactions
         if self.evict:
             if len(records) >= limit:
-                taken = records.values()
-                self._forget(next((each for each in taken if each.state != _PENDING), next(iter(taken))))
+                self._forget(_dispensable(records))
             return True
+        if stranger and self._strangers and 2 * len(self._strangers) >= limit:
+            self._forget(_dispensable(self._strangers))
         if len(records) < limit:
-            return 2 * len(records) < limit or limit > 2 * _MOST_KEYS or self._is_fair(key, limit, now)
+            shared = stranger or 2 * len(records) < limit or limit > 2 * _MOST_KEYS
+            return shared or self._is_fair(key, limit, now)
         if now < self._room_at:  # looked through before: nothing has expired since
             return False
         for record in [each for each in records.values() if each.expires <= now]:
             self._forget(record)
         self._room_at = min((each.expires for each in records.values()), default=0.0) if len(records) >= limit else 0.0
-        return len(records) < limit and self._is_fair(key, limit, now)
+        return len(records) < limit and (stranger or self._is_fair(key, limit, now))
 
     def _is_fair(self, key: tuple[object, ...], limit: int, now: float) -> bool:
         """Whether the sender has less than half of the records; whoever has that waits until one of its own expires."""
@@ -271,6 +284,7 @@ class Reception:
 
     def _forget(self, record: Record) -> None:
         self._records.pop(record.key, None)
+        self._strangers.pop(record.key, None)
         self._room_at = 0.0
         if record.reply is not None:
             self._pending.pop(record.reply, None)
@@ -316,7 +330,7 @@ class Reception:
             return False
         record.reply = None
         if record.expires <= now:
-            self._records.pop(record.key, None)
+            self._forget(record)
             return False
         if apdu is None:
             record.state = _SILENT
@@ -374,7 +388,13 @@ class Reception:
     def forget(self) -> None:
         """Forget all senders: the node is reset."""
         self._records.clear()
+        self._strangers.clear()
         self._pending.clear()
+
+
+def _dispensable(records: dict[tuple[object, ...], Record]) -> Record:
+    """The oldest record, before others one that nobody waits for."""
+    return next((each for each in records.values() if each.state != _PENDING), next(iter(records.values())))
 
 
 def indication_of(
