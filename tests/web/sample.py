@@ -60,7 +60,7 @@ def profile(days: int = 8, *, gap: bool = False, frozen: bool = False) -> Profil
 
 
 @cache
-def _tables() -> tuple[dict[int, bytes], list[RawPart]]:
+def sample_tables() -> tuple[dict[int, bytes], list[RawPart]]:
     """Dimension tables by number, and tables as they were read."""
     image = build_image(MODELS["3ph"], "90001234", Firmware(4, 11), ())
     image.set(BT03, "ed_std_status1.low_battery", 1)
@@ -73,7 +73,7 @@ def add_meter(store: Store, name: str, *, door: str = "optical", **shape: Any) -
     """One visited device."""
     number = store.add_device(name, f"{door}+tcp://127.0.0.1:7700", door=door, wall=NOW - 9 * 86400)
     visit = store.begin_visit(number, NOW - 8)
-    dimensions, parts = _tables()
+    dimensions, parts = sample_tables()
     frozen = bool(shape.get("frozen"))
     step = Step(NOW - 5, NOW, door, facts={"serial": f"9000{number:04d}", "model": "NES 83332", "firmware": "4.11"})
     step.facts["dimensions"] = dimensions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from osgp.wire.errors import ConfigError, NoAnswer
-from tests.web.sample import HOSTILE
+from tests.web.sample import HOSTILE, sample_tables
 
 START = 1_780_000_200.0
 ROOT = "concentrator"
@@ -38,6 +38,14 @@ def node(index: int, state: str, way: list[int], backup: list[int], name: str) -
 
 def link(a: str, b: str, there: float, back: float) -> dict[str, Any]:
     return {"a": a, "b": b, "alternate": False, "margin_ab_db": there, "margin_ba_db": back, "grade": 3}
+
+
+READS: dict[int, list[tuple[float, list[tuple[int, int]]]]] = {
+    3: [(START - 60, [(0, 5)]), (START, [(0, 5)])],
+    23: [(START, [(1, 8), (1, 4), (17, 4)])],
+    64: [(START, [(2052, 40)])],
+}
+"""Reads of tables: our time, and the parts (offset, count) that came."""
 
 
 class Said:
@@ -76,6 +84,8 @@ class Said:
             return self.shapes()
         if do == "device":
             return self.device(what["unique_node_id"])
+        if do == "table":
+            return self.table(what["table"], what.get("read"))
         raise ConfigError(f"there is nothing to do of the name {do!r}")
 
     def note(self) -> str:
@@ -145,6 +155,10 @@ class Said:
                     "intervals": [[int(START) + 900 * turn, 0, [0], [1000 + 40 * turn]] for turn in range(12)],
                 }
             ],
+            "tables": [
+                {"table": each, "reads": len(reads), "time": int(START), "wall": reads[-1][0]}
+                for each, reads in READS.items()
+            ],
             "events": [{"log": "BT74", "sequence": 7, "time": int(START), "text": f"Clock set by {HOSTILE}"}],
             "links": [{"to": ROOT, "alternate": False, "heard_db": 14.0, "heard_by_db": None}],
             "keys": {
@@ -158,3 +172,22 @@ class Said:
                 }
             ],
         }  # fmt: skip
+
+    def table(self, table: int, read: int | None) -> dict[str, Any]:
+        if table not in READS or not (read is None or 1 <= read <= len(READS[table])):
+            raise ConfigError(f"no bytes of {table} are kept")
+        dimensions, tables = sample_tables()
+        content = {**{each.table: each.content for each in tables}, **dimensions}[table]
+        wall, parts = READS[table][-1 if read is None else read - 1]
+        return {
+            "table": table,
+            "read": len(READS[table]) if read is None else read,
+            "time": int(wall),
+            "wall": wall,
+            "parts": [[offset, content[offset : offset + count].hex()] for offset, count in parts],
+            "dimensions": {str(number): raw.hex() for number, raw in dimensions.items()},
+            "reads": [
+                {"read": 1 + place, "time": int(at), "wall": at, "bytes": sum(count for _, count in each)}
+                for place, (at, each) in enumerate(READS[table])
+            ][::-1],
+        }

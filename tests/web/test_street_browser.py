@@ -227,15 +227,33 @@ def test_a_device_page_shows_its_profile(page: Page) -> None:
         expect(page.locator("#device-part")).to_contain_text(words)
 
 
+def test_from_a_device_to_the_bytes_of_a_table_and_back(page: Page) -> None:
+    page.goto(f"/street/devices/{node_id(4)}")
+    page.locator("#tables").scroll_into_view_if_needed()
+    page.get_by_role("link", name="BT23").click()
+    expect(page.locator("h1")).to_contain_text("BT23")
+    field = page.locator("#fields tbody tr:not(.group)").first
+    field.hover()
+    expect(page.locator("#hex .byte.lit")).to_have_count(4)
+    expect(page.locator("#hex .byte").first).to_have_text("··")
+    expect(page.locator("#about-name")).not_to_be_empty()
+    page.get_by_role("link", name=HOSTILE).click()
+    expect(page.locator("#tables")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/street", f"/street/devices/{node_id(4)}"])
+@pytest.mark.parametrize(
+    "path", ["/street", f"/street/devices/{node_id(4)}", f"/street/devices/{node_id(4)}/tables/BT23"]
+)
 def test_every_text_has_contrast(page: Page, path: str, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
     page.goto(path)
     assert page.evaluate(CONTRAST) == []
 
 
-@pytest.mark.parametrize("path", ["/street", f"/street/devices/{node_id(4)}"])
+@pytest.mark.parametrize(
+    "path", ["/street", f"/street/devices/{node_id(4)}", f"/street/devices/{node_id(4)}/tables/BT23"]
+)
 def test_nothing_runs_off_a_phone(page: Page, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(path)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -35,6 +36,10 @@ PAGES = (
     f"/street/devices/{node_id(1)}",
     f"/street/devices/{node_id(4)}",
     f"/parts/street/devices/{node_id(4)}",
+    f"/street/devices/{node_id(4)}/tables/BT03",
+    f"/street/devices/{node_id(4)}/tables/BT03?read=1",
+    f"/street/devices/{node_id(4)}/tables/BT23",
+    f"/street/devices/{node_id(4)}/tables/<b>",
     "/street/devices/<b>",
     "/nothing/here",
 )
@@ -92,6 +97,42 @@ def test_without_a_store_the_first_page_is_the_street(app: FastAPI) -> None:
 @pytest.mark.parametrize("path", ["/street", "/api/street", "/api/street/map", "/api/street/stream"])
 def test_a_foreign_name_is_refused(app: FastAPI, path: str) -> None:
     assert get(app, path, host="evil.example").status_code == 421
+
+
+def test_a_table_that_was_read_whole_is_explained(app: FastAPI) -> None:
+    listed = get(app, f"/api/street/devices/{node_id(4)}/tables").json()
+    assert [(each["name"], each["reads"]) for each in listed] == [("BT03", 2), ("BT23", 1), ("BT64", 1)]
+    address = f"/street/devices/{node_id(4)}/tables/BT03"
+    assert f'href="{address}"' in get(app, f"/street/devices/{node_id(4)}").text
+    text = get(app, address).text
+    assert "low battery" in text
+    assert "power line" in text
+    assert "?read=1" in text
+    assert "not read" not in text
+
+
+def test_of_a_table_that_was_read_in_parts_nothing_is_made_up(app: FastAPI) -> None:
+    found = get(app, f"/api/street/devices/{node_id(4)}/tables/BT23").json()
+    assert (found["size"], found["known"], found["error"]) == (21, 12, "")
+
+    def leaves(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if not node.get("children"):
+            yield node
+        for child in node.get("children", ()):
+            yield from leaves(child)
+
+    told = {(each["offset"], each["size"]) for each in leaves(found["tree"])}
+    assert told == {(1, 4), (5, 4), (17, 4)}
+    text = get(app, f"/street/devices/{node_id(4)}/tables/BT23").text
+    assert text.count(">··<") == 9
+    assert "of which 12 were read" in text
+
+
+def test_a_part_from_the_middle_of_a_long_table_is_what_is_shown_first(app: FastAPI) -> None:
+    text = get(app, f"/street/devices/{node_id(4)}/tables/BT64").text
+    assert 'data-at="2052"' in text
+    assert 'data-at="0"' not in text.partition("Fields")[0]
+    assert text.count('class="hexline"') == 6
 
 
 @pytest.mark.parametrize("path", ["/street", "/api/street", "/api/street/map", f"/api/street/devices/{node_id(1)}"])
@@ -344,6 +385,10 @@ def test_no_key_is_on_any_page(street: LiveStreet) -> None:
     app = create_app(None, street=watch)
     paths = ["/street", "/api/street", "/api/street/map", "/api/street/devices", "/api/street/events?last=2000"]
     paths += [f"{kind}/{each.id}" for each in watch.nodes() for kind in ("/street/devices", "/api/street/devices")]
+    first = watch.nodes()[0].id
+    tables = [each["name"] for each in get(app, f"/api/street/devices/{first}/tables").json()]
+    assert {"BT03", "BT23", "BT64"} <= set(tables)
+    paths += [f"/street/devices/{first}/tables/{each}" for each in tables]
     shown = "".join(get(app, path).text for path in paths).lower()
     assert street._run is not None
     for device in street._run.devices:

@@ -574,6 +574,30 @@ class Journal:
             (device, table),
         )
 
+    def raw_tables(self, device: int) -> list[tuple[int, int, int, float]]:
+        """(table, how often it was read, newest meter time, newest time of ours) of each table of which bytes are kept."""
+        return self._rows(
+            "SELECT table_number, count(DISTINCT wall), max(time), max(wall) FROM raw WHERE device_id = ?"
+            " GROUP BY table_number ORDER BY table_number",
+            (device,),
+        )
+
+    def raw_reads(self, device: int, table: int, last: int = 30) -> list[tuple[int, int, float, int]]:
+        """(number, meter time, our time, bytes) of what was read of a table together, newest first."""
+        return self._rows(
+            "SELECT max(id), time, wall, sum(length(content)) FROM raw WHERE device_id = ? AND table_number = ?"
+            " GROUP BY wall, time ORDER BY max(id) DESC LIMIT ?",
+            (device, table, last),
+        )
+
+    def raw_parts(self, number: int) -> list[tuple[int, bytes]]:
+        """(offset, content) of what was read together, as ``raw_reads`` numbers it, in the order in which it came."""
+        return self._rows(
+            'SELECT other."offset", other.content FROM raw one JOIN raw other USING (device_id, table_number, wall, time)'
+            " WHERE one.id = ? ORDER BY other.id",
+            (number,),
+        )
+
     def counts(self) -> dict[str, int]:
         """Rows by table, for reports."""
         tables = ("device", "raw", "reading", "profile_interval", "event", "job", "notice")

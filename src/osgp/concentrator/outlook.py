@@ -8,36 +8,73 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from osgp.app.legacy import LegacyPeer
 from osgp.app.peer import PeerSecurity
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.topology import Node, Topology
+from osgp.tables.table import PENDING, table_name
 from osgp.wire.errors import ConfigError
 
-__all__ = ["asked_device", "device_details", "shapes"]
+__all__ = ["asked_device", "asked_table", "device_details", "shapes"]
 
 _DAY_S = 86400
 _MOST_DAYS = 60
 _EVENTS = 100
 _JOBS = 50
+_READS = 30
 
 
 def asked_device(
     asked: Mapping[str, Any], concentrator: Concentrator, topology: Topology, now: float
 ) -> dict[str, Any]:
     """The answer to ``{"do": "device", "unique_node_id": "0500…", "days": 7}``. Raises ConfigError for a device that is not known."""
+    node = _node(asked, topology)
+    days = asked.get("days", 7)
+    if type(days) is not int or not 0 <= days <= _MOST_DAYS:
+        raise ConfigError(f"days is a number from 0 to {_MOST_DAYS}")
+    return device_details(node, concentrator, topology, now, days=days)
+
+
+def asked_table(asked: Mapping[str, Any], concentrator: Concentrator, topology: Topology) -> dict[str, Any]:
+    """The answer to ``{"do": "table", "unique_node_id": "0500…", "table": 23}``: the newest bytes that are kept of a table, or those
+    of ``read``, as (offset, hexadecimal), with the tables that lay it out. Raises ConfigError for what is not known."""
+    node = _node(asked, topology)
+    table, wanted = asked.get("table"), asked.get("read")
+    if type(table) is not int or not (wanted is None or type(wanted) is int):
+        raise ConfigError("table and read are numbers")
+    journal = concentrator.journal
+    row = next((each for each in journal.devices() if each.number == node.device), None)
+    reads = [] if row is None else journal.raw_reads(row.number, table, _READS)
+    chosen = next((each for each in reads if wanted is None or each[0] == wanted), None)
+    if row is None or chosen is None:
+        which = table_name(table) if 0 <= table < 2 * PENDING else f"table {table}"
+        raise ConfigError(
+            f"no bytes of {which} are kept of {node.unique_node_id.hex()}" + (" under this number" if reads else ""),
+            hint="the page of the device lists the tables that were read",
+        )
+    number, time, wall, _ = chosen
+    return {
+        "table": table,
+        "read": number,
+        "time": time,
+        "wall": wall,
+        "parts": [[offset, content.hex()] for offset, content in journal.raw_parts(number)],
+        "dimensions": {str(each): content.hex() for each, content in row.dimensions.items() if each >= 0},
+        "reads": [{"read": each, "time": at, "wall": ours, "bytes": size} for each, at, ours, size in reads],
+    }
+
+
+def _node(asked: Mapping[str, Any], topology: Topology) -> Node:
     try:
         unique_node_id = bytes.fromhex(str(asked.get("unique_node_id", "")))
     except ValueError as error:
         raise ConfigError("unique_node_id is twelve hexadecimal digits") from error
-    days = asked.get("days", 7)
-    if type(days) is not int or not 0 <= days <= _MOST_DAYS:
-        raise ConfigError(f"days is a number from 0 to {_MOST_DAYS}")
     node = topology.nodes.get(unique_node_id)
     if node is None:
         raise ConfigError(
             f"there is no device {unique_node_id.hex()}", hint="`osgp concentrator devices` lists those that are known"
         )
-    return device_details(node, concentrator, topology, now, days=days)
+    return node
 
 
 def device_details(
@@ -60,6 +97,10 @@ def device_details(
         ],
         "profiles": [] if kept is None else journal.profiles(number, since=since),
         "events": [] if kept is None else _events(concentrator, number),
+        "tables": [
+            {"table": table, "reads": count, "time": time, "wall": wall}
+            for table, count, time, wall in ([] if kept is None else journal.raw_tables(number))
+        ],
         "links": _links(node, topology),
         "keys": _keys(concentrator, number),
         "jobs": [] if kept is None else _jobs(concentrator, number),
@@ -94,6 +135,8 @@ def _keys(concentrator: Concentrator, number: int) -> dict[str, Any] | None:
     """How far the keys of a device have come; None if it has none of ours."""
     peer = concentrator.peers.get(number)
     sealer = None if peer is None else peer.sealer
+    if isinstance(sealer, LegacyPeer):
+        return {"suite": "legacy", "writes": sealer.writes, "uses": sealer.uses, "quarantined": sealer.quarantined}
     if not isinstance(sealer, PeerSecurity):
         return None
     return {

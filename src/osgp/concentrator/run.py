@@ -27,7 +27,7 @@ from osgp.concentrator.exchange import Priority
 from osgp.concentrator.firmware import Firmware
 from osgp.concentrator.journal import Journal
 from osgp.concentrator.orders import DEVICE_ORDERS, ordered
-from osgp.concentrator.outlook import asked_device, shapes
+from osgp.concentrator.outlook import asked_device, asked_table, shapes
 from osgp.concentrator.run_config import LonIpLine, RunConfig, SimulatedLine
 from osgp.concentrator.status_socket import Feed, StatusSocket
 from osgp.concentrator.topology import Topology
@@ -312,6 +312,9 @@ class Running:
     def _device(self, asked: Mapping[str, Any], now: float) -> Any:
         return asked_device(asked, self.concentrator, self.topology, now)
 
+    def _table(self, asked: Mapping[str, Any], now: float) -> Any:
+        return asked_table(asked, self.concentrator, self.topology)
+
     def _shapes(self, asked: Mapping[str, Any], now: float) -> Any:
         simulated = self.line.devices if isinstance(self.line, _Simulated) else []
         return shapes(self.concentrator, {each.unique_node_id.hex(): each.kind.name for each in simulated})
@@ -427,6 +430,7 @@ _QUESTIONS: dict[str, Callable[[Running, Mapping[str, Any], float], Any]] = {
     "devices": Running._devices,
     "doors": Running._doors,
     "device": Running._device,
+    "table": Running._table,
     "shapes": Running._shapes,
     "jobs": Running._jobs,
     "job": Running._job,

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from osgp.concentrator.core import AlarmRaised, DeviceSilent, StepStored, VisitEnded
-from osgp.concentrator.outlook import asked_device
+from osgp.concentrator.outlook import asked_device, asked_table
 from osgp.concentrator.status_socket import Feed
 from osgp.sim.grid_picture import Box, Line, draw
 from osgp.street.plan import StreetPlan
@@ -91,7 +91,7 @@ class LiveStreet:
 
     # ---- from outside -----------------------------------------------------------------------------------------------
     def ask(self, do: str, **what: Any) -> Any:
-        """A question as to a concentrator's socket: status, devices, device, shapes, jobs, job, events.
+        """A question as to a concentrator's socket: status, devices, device, table, shapes, jobs, job, events.
 
         Raises NoAnswer, ConfigError.
         """
@@ -202,6 +202,8 @@ class LiveStreet:
                 return {"devices": concentrator.status()["devices"], "topology": run.topology.status(now)}
             case "device":
                 return asked_device(asked, concentrator, run.topology, now)
+            case "table":
+                return asked_table(asked, concentrator, run.topology)
             case "shapes":
                 return self._drawing
             case "jobs":

@@ -7,12 +7,25 @@ from typing import Any
 
 from osgp.wire.explain import ExplainNode
 
-__all__ = ["Explained", "HexByte", "HexLine", "Line"]
+__all__ = ["Explained", "HexByte", "HexLine", "Line", "Read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Bytes of a table that were read together, under a ``number``. ``parts``: (offset, content); ``whole``: they are all of it."""
+
+    number: int
+    table: int
+    time: int
+    wall: float
+    door: str
+    whole: bool
+    parts: tuple[tuple[int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HexByte:
-    """One byte: its place in the table, its two digits, its character (a dot if it has none)."""
+    """One byte: its place in the table, its two digits (dots if it was not read), its character (a dot if it has none)."""
 
     at: int
     digits: str
@@ -41,7 +54,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A window of a table: ``hex`` and ``lines`` from byte ``start`` to ``end`` of ``size``."""
+    """A window of a table: ``hex`` and ``lines`` from byte ``start`` to ``end`` of ``size``, of which ``known`` were read. ``starts``:
+    of all windows that have something."""
 
     table: int
     name: str
@@ -50,6 +64,7 @@ class Explained:
     source: str
     status: str
     size: int
+    known: int
     start: int
     end: int
     time: int
@@ -57,6 +72,7 @@ class Explained:
     door: str
     read: int
     error: str
+    starts: tuple[int, ...]
     hex: tuple[HexLine, ...]
     lines: tuple[Line, ...]
     tree: ExplainNode | None
@@ -67,6 +83,7 @@ class Explained:
             "table": self.name,
             "title": self.title,
             "size": self.size,
+            "known": self.known,
             "time": self.time,
             "wall": self.wall,
             "door": self.door,

@@ -1,7 +1,7 @@
 """``StreetWatch`` looks at a concentrator every second and remembers: the map now and before, events, what went wrong.
 
 Pages are answered from memory, so that ten open pages ask the concentrator no more than one, and a concentrator that is gone leaves
-the last picture with a sentence beside it. Only the page of one device asks the concentrator itself.
+the last picture with a sentence beside it. Only the pages of one device ask the concentrator itself.
 """
 
 from __future__ import annotations
@@ -245,13 +245,21 @@ class StreetWatch:
 
     def device(self, name: str, *, days: int = 7) -> dict[str, Any]:
         """All that the concentrator knows of a device. Raises Problem: 404 for an unknown one, 503 if nobody answers."""
+        return self._asked("no_such_device", "device", name, days=days)
+
+    def table(self, name: str, table: int, read: int | None = None) -> dict[str, Any]:
+        """The newest bytes of a table of a device that the concentrator keeps, or those of a read. Raises Problem as ``device``."""
+        which = {} if read is None else {"read": read}
+        return self._asked("no_such_read", "table", name, table=table, **which)
+
+    def _asked(self, missing: str, do: str, name: str, **what: Any) -> dict[str, Any]:
         self.node(name)
         try:
-            found: dict[str, Any] = self.source.ask("device", unique_node_id=name, days=days)
+            found: dict[str, Any] = self.source.ask(do, unique_node_id=name, **what)
         except NoAnswer as error:
             raise Problem(503, "no_concentrator", error.message, hint=error.hint or "") from error
         except ConfigError as error:
-            raise Problem(404, "no_such_device", error.message, hint=error.hint or "") from error
+            raise Problem(404, missing, error.message, hint=error.hint or "") from error
         return found
 
 

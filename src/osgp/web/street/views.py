@@ -13,10 +13,15 @@ from starlette.responses import HTMLResponse, StreamingResponse
 
 from osgp.headend.store import StoredReading
 from osgp.tables.profile import Channel, Profile
+from osgp.tables.registry import find_table
+from osgp.tables.table import table_name
 from osgp.web.device.models import RANGES
 from osgp.web.device.series import series_of
 from osgp.web.device.service import grouped, value_of
 from osgp.web.errors import Problem
+from osgp.web.raw.explaining import Explainer
+from osgp.web.raw.models import Explained, Read
+from osgp.web.raw.views import table_of
 from osgp.web.rendering import page
 from osgp.web.street.models import SEVERITIES
 from osgp.web.street.service import StreetWatch
@@ -33,6 +38,18 @@ def routes(watch: StreetWatch) -> APIRouter:
     """The page of the street, the pages of its devices, their refreshing parts, the stream, and the JSON."""
     router = APIRouter()
     streams: set[object] = set()
+    explainer = Explainer()
+
+    def explained(
+        name: str, table: str, start: int | None, read: int | None
+    ) -> tuple[Explained, list[tuple[int, float]]]:
+        """Bytes that the concentrator keeps, and which reads there are: (number, our time)."""
+        found = watch.table(name, table_of(table), read)
+        dimensions = {int(number): bytes.fromhex(content) for number, content in found["dimensions"].items()}
+        parts = tuple((int(offset), bytes.fromhex(content)) for offset, content in found["parts"])
+        given = Read(found["read"], found["table"], found["time"], found["wall"], "power line", False, parts)
+        reads = [(each["read"], each["wall"]) for each in found["reads"]]
+        return explainer.explain(given, dimensions, start), reads
 
     # ---- pages ------------------------------------------------------------------------------------------------------
     @router.get("/street", response_class=HTMLResponse)
@@ -65,6 +82,19 @@ def routes(watch: StreetWatch) -> APIRouter:
             **_device(watch, name, found),
         )
 
+    @router.get("/street/devices/{name}/tables/{table}", response_class=HTMLResponse)
+    def table_page(name: str, table: str, start: int | None = None, read: int | None = None) -> HTMLResponse:
+        shown, reads = explained(name, table, start, read)
+        title = watch.node(name).name
+        return page(
+            "table.html",
+            title=f"{shown.name} of {title}",
+            crumbs=(("/street", "Street"), (f"/street/devices/{name}#tables", title)),
+            shown=shown,
+            reads=reads,
+            live_note=watch.note(),
+        )
+
     @router.get("/parts/street/devices/{name}", response_class=HTMLResponse, include_in_schema=False)
     def device_part(name: str) -> HTMLResponse:
         return page("parts/street_device.html", **_device(watch, name, watch.device(name, days=0)))
@@ -95,7 +125,7 @@ def routes(watch: StreetWatch) -> APIRouter:
     def one_device(name: str) -> dict[str, Any]:
         """A device by its unique node ID: state, newest readings, log entries, links, jobs, how far its keys are (never the keys)."""
         found = watch.device(name, days=0)
-        return {key: value for key, value in found.items() if key != "profiles"}
+        return {key: value for key, value in found.items() if key not in ("profiles", "tables")}
 
     @router.get("/api/street/devices/{name}/profile")
     def profile(name: str, data_set: int = 1, range: str = "7d", counters: str = "used") -> dict[str, Any]:
@@ -106,6 +136,16 @@ def routes(watch: StreetWatch) -> APIRouter:
         found = watch.device(name, days=_ALL_DAYS if seconds is None else seconds // 86400)
         profiles = [_profile(each) for each in found["profiles"] if each["data_set"] == data_set]
         return series_of(profiles, data_set, differences=counters != "register").to_json()
+
+    @router.get("/api/street/devices/{name}/tables")
+    def tables(name: str) -> list[dict[str, Any]]:
+        """The tables of which the concentrator keeps bytes: number, name, title, how often read, when last (meter's time and ours)."""
+        return _tables(watch.device(name, days=0))
+
+    @router.get("/api/street/devices/{name}/tables/{table}")
+    def table_json(name: str, table: str, read: int | None = None) -> dict[str, Any]:
+        """What was read of a table last (or in ``read``), explained, with bit offsets; ``known`` of ``size`` bytes were read."""
+        return explained(name, table, None, read)[0].to_json()
 
     @router.get("/api/street/events")
     def events(after: int = 0, last: int = 200, severity: str = "info", q: str = "") -> list[dict[str, Any]]:
@@ -171,8 +211,19 @@ def _device(watch: StreetWatch, name: str, found: dict[str, Any]) -> dict[str, A
         "found": found,
         "groups": grouped([value_of(each) for each in readings]),
         "happened": [each for each in watch.events(last=2000) if each.device == name][-50:][::-1],
+        "tables": _tables(found),
         "trouble": watch.trouble,
     }
+
+
+def _tables(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tables with their names; none from a concentrator that tells of none."""
+    rows = []
+    for each in found.get("tables", []):
+        declared = find_table(each["table"])
+        title = declared.title if declared is not None else ""
+        rows.append({**each, "name": table_name(each["table"]), "title": title})
+    return rows
 
 
 def _profile(given: dict[str, Any]) -> Profile:
