@@ -76,11 +76,15 @@ def simulate(
     engine: Literal["fast", "reference"] = "fast",
     threads: int = 1,
     trace: bool = False,
+    first: int = 0,
+    expected_events: int = 0,
 ) -> Results:
     """Run all domains from quiet for that many simulated seconds.
 
-    ``threads``: cores that the compiled engine uses; 0 for all there are. ``trace``: keep every event, some 100 bytes each. Raises
-    ConfigError for an unknown engine, times that cannot be, and when Numba is not there for the compiled one.
+    ``threads``: cores that the compiled engine uses; 0 for all there are. ``trace``: keep every event, 64 bytes each. ``first``: the
+    place of the first of these domains, if they are a part of more. ``expected_events``: of a domain; if there are no more, the
+    compiled engine runs once for a trace, else twice. Raises ConfigError for an unknown engine, times that cannot be, and when Numba
+    is not there for the compiled one.
     """
     if not (math.isfinite(seconds) and 0 < seconds <= LONGEST_S):
         raise ConfigError(f"{seconds} seconds cannot be simulated", hint=f"above 0, at most {LONGEST_S:g}")
@@ -90,10 +94,11 @@ def simulate(
         raise ConfigError(f"{threads} threads are none", hint="1 or more, or 0 for all cores")
     arrays = domains if isinstance(domains, Domains) else Domains.of(domains)
     until_us = math.ceil(seconds * 1e6)
-    seeds = [_mixed(_mixed(seed) + index) for index in range(arrays.count)]
+    seeds = [_mixed(_mixed(seed) + first + index) for index in range(arrays.count)]
     if engine == "reference":
         return _reference(arrays, seconds, until_us, seeds, trace)
-    return _compiled(arrays, seconds, until_us, seeds, threads or os.cpu_count() or 1, trace)
+    expected = expected_events if trace else 0
+    return _compiled(arrays, seconds, until_us, seeds, threads or os.cpu_count() or 1, trace, expected)
 
 
 def _mixed(number: int) -> int:
@@ -121,7 +126,7 @@ def _reference(domains: Domains, seconds: float, until_us: int, seeds: Sequence[
 
 
 def _compiled(
-    domains: Domains, seconds: float, until_us: int, seeds: Sequence[int], threads: int, trace: bool
+    domains: Domains, seconds: float, until_us: int, seeds: Sequence[int], threads: int, trace: bool, expected: int
 ) -> Results:
     try:
         from osgp.sim.domains import kernels
@@ -152,9 +157,10 @@ def _compiled(
                 list(pool.map(share, range(0, count, step)))
         return counters, polls, reads, table
 
-    counters, polls, reads, table = run(0)
+    counters, polls, reads, table = run(expected)
     if not trace:
         return Results(seconds, counters, polls, reads, None)
-    # The first run has told how many events there are; with room for them the second is the same once more.
-    counters, polls, reads, table = run(int(rows.max()))
+    if int(rows.max()) > expected:
+        # The first run has told how many events there are; with room for them the second is the same once more.
+        counters, polls, reads, table = run(int(rows.max()))
     return Results(seconds, counters, polls, reads, tuple(table[index, : rows[index]] for index in range(count)))

@@ -45,6 +45,7 @@ NODES, LEGS, NOTHING, NOISE = model.MAX_NODES, model.MAX_LEGS, model.NOTHING, mo
 QUEUE = model.QUEUE
 LN2, LOG_BITS, FIXED_POINT = model.LN2, model.LOG_BITS, model.FIXED_POINT
 LEVELS = model.LEVELS
+SHAPES = model.SHAPES
 BACKLOG_MOST = MAX_BACKLOG
 DELTA_REQUEST, DELTA_RESPONSE, DELTA_REPORT = model.DELTA_BACKLOG
 REQUEST, RESPONSE, REPORT = (int(kind) for kind in model.Kind)
@@ -60,7 +61,7 @@ FRAME = 8
 F_KIND, F_METER, F_NUMBER, F_PLACE, F_CARRIER, F_BORN, F_READY = range(7)
 # Of a transmission: columns of ``air``; its last row is the one that ends.
 AIR = 16
-A_SENDER, A_RECEIVER, A_START, A_END, A_POWER, A_WORST, A_DEAF = range(6, 13)
+A_SENDER, A_RECEIVER, A_START, A_END, A_POWER, A_WORST, A_DEAF, A_SHAPE = range(6, 14)
 ENDING = NODES * AIR
 # Sets of nodes, two words each: places in ``sets``.
 BLOCKED, ARMED, SENDING, BUSY, RECENT, TIMED = 0, 2, 4, 6, 8, 10
@@ -341,7 +342,10 @@ def _begin(w: Any) -> None:
     _put(w.sets, SENDING, node)
     kind, meter, carrier = w.queues[frame + F_KIND], w.queues[frame + F_METER], w.queues[frame + F_CARRIER]
     step = 1 if kind == REQUEST else -1
-    receiver = i64(w.way[meter * (LEGS + 1) + w.queues[frame + F_PLACE] + step])
+    place = w.queues[frame + F_PLACE]
+    receiver = i64(w.way[meter * (LEGS + 1) + place + step])
+    legs = i64(w.legs[meter]) - place if kind == REQUEST else place
+    shape = kind * LEGS + legs - 1
     sent = w.now[ON_AIR] * AIR
     disturbance = 0
     for other in range(0, sent, AIR):
@@ -361,14 +365,15 @@ def _begin(w: Any) -> None:
     w.air[sent + A_SENDER] = node
     w.air[sent + A_RECEIVER] = receiver
     w.air[sent + A_START] = time
-    w.air[sent + A_END] = time + w.p[kind]
+    w.air[sent + A_END] = time + w.p[shape]
     w.air[sent + A_POWER] = disturbance
     w.air[sent + A_WORST] = disturbance
     w.air[sent + A_DEAF] = 1 if _has(w.sets, SENDING, receiver) else 0
+    w.air[sent + A_SHAPE] = shape
     w.now[ON_AIR] += 1
-    w.now[NEXT_END] = min(w.now[NEXT_END], time + w.p[kind])
+    w.now[NEXT_END] = min(w.now[NEXT_END], time + w.p[shape])
     w.counters[kind] += 1
-    w.counters[C_AIRTIME] += w.p[kind]
+    w.counters[C_AIRTIME] += w.p[shape]
     _note(w, W_SENT, node, receiver, kind, meter, w.queues[frame + F_NUMBER], carrier)
     hearing, noticed = _hearing(w, carrier, node), time + w.p[N_DETECT]
     for word in range(2):
@@ -442,7 +447,7 @@ def _outcome(w: Any) -> Any:
             else:
                 high = middle
         level -= low
-    row = i64(w.curve[(receiver * 2 + carrier) * 3 + w.air[ENDING + F_KIND]])
+    row = i64(w.curve[(receiver * 2 + carrier) * SHAPES + w.air[ENDING + A_SHAPE]])
     if level >= 0 and drawn < w.chance[row * LEVELS + level]:
         return W_CAPTURED if worst else W_RECEIVED
     return W_COLLIDED if worst else W_LOST
@@ -505,7 +510,7 @@ def _take_off(w: Any) -> None:
     for at in range(0, last + AIR, AIR):
         if w.air[at + A_END] == time and (which < 0 or w.air[at + A_SENDER] < w.air[which + A_SENDER]):
             which = at
-    for column in range(A_DEAF + 1):
+    for column in range(A_SHAPE + 1):
         w.air[ENDING + column] = w.air[which + column]
         w.air[which + column] = w.air[last + column]
     w.now[ON_AIR] -= 1

@@ -27,6 +27,7 @@ __all__ = [
     "MAX_LEGS",
     "MAX_NODES",
     "QUEUE",
+    "SHAPES",
     "Counter",
     "Domain",
     "Domains",
@@ -34,6 +35,7 @@ __all__ = [
     "Load",
     "Number",
     "What",
+    "shape",
     "street",
 ]
 
@@ -133,22 +135,31 @@ class Counter(IntEnum):
 class Number(IntEnum):
     """Columns of ``Domains.numbers``: times in microseconds, and counts."""
 
-    REQUEST_AIRTIME = 0
-    RESPONSE_AIRTIME = 1
-    REPORT_AIRTIME = 2
-    BETA1_RECEIVE = 3
-    BETA1_TRANSMIT = 4
-    BETA2 = 5
-    DETECT = 6
-    PACKET_CYCLE = 7
-    WINDOW = 8
-    TURNAROUND = 9
-    LEG_WAIT = 10
-    RETRIES = 11
-    POLL_EVERY = 12
-    REPORT_MEAN = 13
-    NODES = 14
-    REPORTERS = 15
+    AIRTIME = 0
+    """Of a request with no leg behind it; then, by ``shape``, of the others."""
+    BETA1_RECEIVE = 12
+    BETA1_TRANSMIT = 13
+    BETA2 = 14
+    DETECT = 15
+    PACKET_CYCLE = 16
+    WINDOW = 17
+    TURNAROUND = 18
+    LEG_WAIT = 19
+    RETRIES = 20
+    POLL_EVERY = 21
+    REPORT_MEAN = 22
+    NODES = 23
+    REPORTERS = 24
+
+
+SHAPES = len(Kind) * MAX_LEGS
+"""Lengths of frames that a domain has."""
+assert int(Number.BETA1_RECEIVE) == SHAPES
+
+
+def shape(kind: int, behind: int) -> int:
+    """Place of a frame's length in the arrays: by its kind, and by the legs behind the one that it is on."""
+    return kind * MAX_LEGS + behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +175,9 @@ class Load:
 
     poll_every_s: float | None = 0.0
     report_every_s: float | None = None
-    request_bytes: int = 30
-    response_bytes: int = 40
-    report_bytes: int = 24
+    request_bytes: int | tuple[int, ...] = 30
+    response_bytes: int | tuple[int, ...] = 40
+    report_bytes: int | tuple[int, ...] = 24
     retries: int = 3
     turnaround_s: float = 0.02
     leg_wait_s: float | None = None
@@ -185,6 +196,17 @@ class Load:
                 raise ConfigError(f"{name} cannot be {value!r}", hint=f"seconds, {least:g} to {most:g}")
         if not (isinstance(self.retries, int) and 0 <= self.retries <= 15):
             raise ConfigError(f"{self.retries} retries are not within 0 to 15")
+        for size in (self.request_bytes, self.response_bytes, self.report_bytes):
+            if isinstance(size, tuple) and len(size) != MAX_LEGS:
+                raise ConfigError(f"{len(size)} lengths of a frame", hint=f"one, or {MAX_LEGS}: by the legs behind it")
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of LPDUs by ``shape``."""
+        found: list[int] = []
+        for size in (self.request_bytes, self.response_bytes, self.report_bytes):
+            found += size if isinstance(size, tuple) else [size] * MAX_LEGS
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,14 +255,15 @@ class Domain:
     ) -> Domain:
         """A domain with the best ways, over at most four legs."""
         load = load or Load()
-        found = routes(levels, curves or default_curves(), 0, lpdu_bytes=load.response_bytes, max_legs=MAX_LEGS)
+        longest = max(load.sizes[shape(Kind.RESPONSE, 0) : shape(Kind.RESPONSE, MAX_LEGS)])
+        found = routes(levels, curves or default_curves(), 0, lpdu_bytes=longest, max_legs=MAX_LEGS)
         ways = [[(leg.node, leg.secondary) for leg in way or ()] for way in found]
         return cls(levels, ways, load, profile)
 
     def numbers(self) -> list[int]:
         """What ``Number`` names. Raises ConfigError for lengths that the line does not carry."""
         profile, load = self.profile, self.load
-        sizes = (load.request_bytes, load.response_bytes, load.report_bytes)
+        sizes = load.sizes
         for size in sizes:
             if not profile.min_lpdu <= size <= profile.max_lpdu:
                 raise ConfigError(f"an LPDU of {size} bytes is not within {profile.min_lpdu} to {profile.max_lpdu}")
@@ -290,16 +313,18 @@ LEVELS = level_index(TOP_DB) + 1
 class Domains:
     """Any number of domains as arrays; D different ones, M altogether, N nodes at most.
 
-    ``which`` (M): which of the different ones each is. ``numbers`` (D, ``Number``). ``level`` (D, 2 carriers, N senders, N receivers),
-    ``level_index`` or ``NOTHING``. ``sense`` (D, 2, N senders, 2 words): who senses the carrier, node n as bit n % 64 of word n // 64.
-    ``way`` (D, N, 5): nodes from the concentrator on. ``way_carrier`` (D, N, 4): 1 for secondary. ``legs`` (D, N). ``reporters``
-    (D, N): the meters that have a way, in order. ``curve`` (D, N, 2 carriers, 3 kinds): row of ``chance`` for a receiver. ``chance``
-    (rows, LEVELS): of coming through, out of ``CERTAIN``. ``power`` (LEVELS) of a level. ``rise``: least noise and disturbance
-    together that lowers a signal by so many levels. ``logarithm``: of 1 to 2, as fixed-point numbers.
+    ``which`` (M): which of the different ones each is. ``numbers`` (D, ``Number``). ``sizes`` (D, ``SHAPES``): bytes of LPDUs.
+    ``level`` (D, 2 carriers, N senders, N receivers), ``level_index`` or ``NOTHING``. ``sense`` (D, 2, N senders, 2 words): who senses
+    the carrier, node n as bit n % 64 of word n // 64. ``way`` (D, N, 5): nodes from the concentrator on. ``way_carrier`` (D, N, 4): 1
+    for secondary. ``legs`` (D, N). ``reporters`` (D, N): the meters that have a way, in order. ``curve`` (D, N, 2 carriers,
+    ``SHAPES``): row of ``chance`` for a receiver. ``chance`` (rows, LEVELS): of coming through, out of ``CERTAIN``. ``power`` (LEVELS)
+    of a level. ``rise``: least noise and disturbance together that lowers a signal by so many levels. ``logarithm``: of 1 to 2, as
+    fixed-point numbers.
     """
 
     which: Any
     numbers: Any
+    sizes: Any
     level: Any
     sense: Any
     way: Any
@@ -337,7 +362,7 @@ class Domains:
         way_carrier = np.zeros((count, size, MAX_LEGS), np.uint8)
         legs = np.zeros((count, size), np.uint8)
         reporters = np.zeros((count, size), np.uint8)
-        curve = np.zeros((count, size, 2, len(Kind)), np.int32)
+        curve = np.zeros((count, size, 2, SHAPES), np.int32)
         rows: dict[tuple[str, bool, int], int] = {}
         for place, domain in enumerate(different):
             load = domain.load
@@ -352,13 +377,14 @@ class Domains:
             reporters[place, : len(meters)] = meters
             for node, scenario in enumerate(domain.levels.scenario):
                 for secondary in (False, True):
-                    for kind, lpdu_bytes in enumerate((load.request_bytes, load.response_bytes, load.report_bytes)):
+                    for each, lpdu_bytes in enumerate(load.sizes):
                         key = scenario, secondary, lpdu_bytes
-                        curve[place, node, int(secondary), kind] = rows.setdefault(key, len(rows))
+                        curve[place, node, int(secondary), each] = rows.setdefault(key, len(rows))
         chance = np.array([_chances(curves, *key) for key in rows], np.int64)
         return cls(
             np.array(which, np.int32),
             np.array([domain.numbers() for domain in different], np.int64),
+            np.array([domain.load.sizes for domain in different], np.int64),
             level,
             sense,
             way,

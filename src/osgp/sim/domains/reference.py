@@ -24,11 +24,13 @@ from osgp.sim.domains.model import (
     NOISE,
     NOTHING,
     QUEUE,
+    SHAPES,
     Counter,
     Domains,
     Kind,
     Number,
     What,
+    shape,
 )
 
 __all__ = ["DomainRun", "Row"]
@@ -122,7 +124,7 @@ class DomainRun:
     def __init__(self, domains: Domains, index: int, seed: int, *, trace: bool = False) -> None:
         place = int(domains.which[index])
         numbers = domains.numbers[place].tolist()
-        self.airtimes = numbers[: len(Kind)]
+        self.airtimes = numbers[:SHAPES]
         (
             self.beta1_receive_us,
             self.beta1_transmit_us,
@@ -281,13 +283,18 @@ class DomainRun:
             self._contend(node)
         return True
 
+    def _shape(self, frame: _Frame) -> int:
+        """Which of the lengths a frame has: by its kind and the legs behind the one that it goes next."""
+        legs = self.legs[frame.meter] - frame.place if frame.kind is Kind.REQUEST else frame.place
+        return shape(frame.kind, legs - 1)
+
     def _begin(self, node: _Node) -> None:
         node.begin_us = None
         node.sending = True
         frame = node.queue.popleft().frame
         step = 1 if frame.kind is Kind.REQUEST else -1
         receiver = self.way[frame.meter][frame.place + step]
-        airtime_us = self.airtimes[frame.kind]
+        airtime_us = self.airtimes[self._shape(frame)]
         sent = _Transmission(node.number, receiver, frame, self.now_us, self.now_us + airtime_us)
         self.on_air.append(sent)
         self._plan(sent.end_us, _Step.END, node.number)
@@ -350,7 +357,7 @@ class DomainRun:
         drawn = self._node_draw(self.nodes[sent.sender])
         if any(each.sender == receiver for each in met):
             return What.DEAF
-        row = self.curve[receiver][carrier][sent.frame.kind]
+        row = self.curve[receiver][carrier][self._shape(sent.frame)]
         if level >= 0 and drawn < min(CERTAIN, int(self.chance[row, level])):
             return What.CAPTURED if worst else What.RECEIVED
         return What.COLLIDED if worst else What.LOST
