@@ -124,9 +124,11 @@ def test_orders_about_a_device_are_given_and_noted(door: Path, capsys: pytest.Ca
     assert status("concentrator", "notices", *place) == 0
     assert "is taken on again" in capsys.readouterr().out
     assert "notice" in {event["kind"] for event in told(door, capsys, "events")}
-    for what in ("accept", "remove", "revoke"):
+    for what in ("accept", "remove", "revoke", "release"):
         assert status("concentrator", "device", what, "99", *place) == 2
         assert "no device" in capsys.readouterr().err
+    assert status("concentrator", "device", "release", "1", *place) == 2
+    assert "not in quarantine" in capsys.readouterr().err
     assert status("concentrator", "confirm-clock", *place) == 0
     assert "trusted" in capsys.readouterr().out
 

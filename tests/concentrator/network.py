@@ -9,13 +9,16 @@ from typing import Any
 
 from osgp.app.aes import psk_of
 from osgp.app.broadcast import BroadcastSender
-from osgp.app.memory import Prefixed
+from osgp.app.legacy import LegacyDevice
+from osgp.app.memory import Prefixed, RamMemory
 from osgp.app.profile import OsgpProfile
+from osgp.app.suite import Address
 from osgp.concentrator.commission import Grant, KeySource, KeyTable
 from osgp.concentrator.config import Collection, ConcentratorConfig, Plan
 from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import DiscoveryPolicy
 from osgp.concentrator.journal import Journal
+from osgp.concentrator.legacy_care import LegacyGrant
 from osgp.concentrator.topology import Node, NodeState, Topology
 from osgp.concentrator.topology_care import NetworkCare
 from osgp.crypto.keys import Key
@@ -52,8 +55,17 @@ def levels_of(size: int, links: Mapping[tuple[int, int], float]) -> Levels:
     return Levels((table, [list(row) for row in table]), ("Q",) * size)
 
 
+def suite_of(grant: LegacyGrant | None) -> Callable[[RamMemory], LegacyDevice] | None:
+    """The broken suite of a device that is to speak it, at the place and with the rights of its grant."""
+    if grant is None:
+        return None
+    address = Address(DOMAIN, grant.place.subnet, grant.place.node)
+    return lambda memory: LegacyDevice(grant.omak, memory, address, enabled=True, writes=grant.writes)
+
+
 class Network:
-    """``keyed``: which devices the key source knows (all, unless said otherwise)."""
+    """``keyed``: which devices the key source knows (all, unless said otherwise). ``legacy``: devices, by index, that speak nothing
+    but the broken suite, and have no other key here."""
 
     def __init__(
         self,
@@ -67,6 +79,7 @@ class Network:
         phases: Callable[[int], int] = lambda index: 0,
         discovery: DiscoveryPolicy | None = None,
         source: KeySource | None = None,
+        legacy: Mapping[int, LegacyGrant] | None = None,
         **options: Any,
     ) -> None:
         count = levels.size - 1
@@ -76,8 +89,14 @@ class Network:
         self.options = options
         self.discovery = discovery
         self.wire = Wire(random=Random(seed), medium=FrameMedium(levels, seed=seed))
-        self.devices = [PowerLineDevice(kind, seed=seed, index=index, start=START) for index in range(count)]
-        self.keys = KeyTable({d.unique_node_id: self.grant(d) for n, d in enumerate(self.devices) if keyed(n)})
+        old = legacy or {}
+        self.devices = [
+            PowerLineDevice(kind, seed=seed, index=index, start=START, legacy=suite_of(old.get(index)))
+            for index in range(count)
+        ]
+        self.legacy = {self.devices[index].unique_node_id: grant for index, grant in old.items()}
+        known = {d.unique_node_id: self.grant(d) for n, d in enumerate(self.devices) if keyed(n) and n not in old}
+        self.keys = KeyTable(known)
         self.source = source or self.keys
         self.sent = 0
         self.airtime_s = 0.0
@@ -127,6 +146,7 @@ class Network:
             damaged=lambda: self.port.damaged + self.port.lost if self.port is not None else 0,
             discovery=self.discovery,
             profile=PROFILE,
+            legacy=self.legacy,
         )
 
     def _begin(self) -> None:

@@ -11,6 +11,7 @@ from osgp.app.profile import OsgpProfile
 from osgp.concentrator.commission import Grant, NotGranted
 from osgp.concentrator.routes import Step
 from osgp.concentrator.run_config import EXAMPLE, LaboratoryKeys, LonIpLine, SimulatedLine, load_run_config
+from osgp.lon.address import SubnetNode
 from osgp.sim.pl_device import lab_umk, node_id_of
 from osgp.wire.errors import ConfigError, Error
 
@@ -61,6 +62,48 @@ name = "kitchen"
     assert (grant.psk.secret(), grant.epoch, grant.name) == (psk, 3, "kitchen")
     assert found.keys.grant(bytes.fromhex("050102030406"), NC) is NotGranted.FOREIGN
     assert psk.hex() not in repr(found)
+
+
+OLD = """
+[legacy]
+allowed = true
+[[legacy.devices]]
+unique_node_id = "050102030407"
+omak = "file:old.omak"
+subnet = 3
+node = 9
+"""
+
+
+def test_old_meters_are_written_down_with_address_and_omak_and_only_read(tmp_path: Path) -> None:
+    (tmp_path / "old.omak").write_text("0123456789ABCDEF01234567")
+    found = load_run_config(written(tmp_path, LONIP + OLD))
+    ((device, grant),) = found.legacy.items()
+    assert device.hex() == "050102030407"
+    assert (grant.place, grant.writes, grant.encrypt, grant.name) == (SubnetNode(3, 9), False, False, device.hex())
+    assert grant.omak.for_omak().hex() == "0123456789abcdef01234567"
+    assert "0123456789" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("allowed = true", "", "not allowed here"),
+        ("allowed = true", "allowed = false", "not allowed here"),
+        ("node = 9", "node = 128", "node 1 to 127"),
+        ("subnet = 3", "", "subnet 1 to 255"),
+        ("file:old.omak", "0123456789ABCDEF01234567", "stands in the configuration"),
+        ("node = 9", "node = 9\nspeed = 1", "no legacy.devices.speed"),
+        ("node = 9", 'node = 9\n[[legacy.devices]]\nunique_node_id = "050102030407"', "subnet 1 to 255|twice"),
+        ("file:old.omak", "file:short.omak", "no key"),
+    ],
+)
+def test_what_is_wrong_about_old_meters_is_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "old.omak").write_text("0123456789ABCDEF01234567")
+    (tmp_path / "short.omak").write_text("0123456789ABCDEF")
+    with pytest.raises(Error, match=said) as found:
+        load_run_config(written(tmp_path, LONIP + OLD.replace(old, new, 1)))
+    assert "0123456789" not in str(found.value)
 
 
 def test_laboratory_keys_are_for_the_devices_of_their_seed_alone() -> None:

@@ -294,6 +294,9 @@ class LegacyPeer(_Side):
     Raises ConfigError while a flag is missing, and for a published OMAK (``allow_known_keys``).
     """
 
+    hears_broadcasts = False
+    """There is no broadcast of this suite here."""
+
     def __init__(
         self,
         omak: Key,

@@ -24,7 +24,9 @@ __all__ = ["app"]
 
 app = App(name="concentrator", help="Run a data concentrator of a street; ask and command one that runs.")
 jobs_app = App(name="job", help="Order something of devices; look at, pause, resume or cancel what was ordered.")
-device_app = App(name="device", help="Orders about one device that a concentrator waits for: accept, remove, revoke.")
+device_app = App(
+    name="device", help="Orders about one device that a concentrator waits for: accept, remove, revoke, release."
+)
 app.command(jobs_app)
 app.command(device_app)
 
@@ -109,6 +111,7 @@ def status(*, socket: Place = SOCKET, json: Json = False) -> None:
         ("state", "paused" if found["paused"] else "at work"),
         ("devices", f"{up} up of {len(nodes)} known, {len(found['topology']['strangers'])} without a key here"),
         ("phases", _phases(nodes)),
+        *([("legacy suite", _legacy(found["legacy"]))] if _legacy(found["legacy"]) else []),
         ("visits", str(len(found["visits"]))),
         ("waiting", ", ".join(f"{count} {name}" for name, count in found["exchanges"]["waiting"].items() if count)),
         ("jobs", ", ".join(f"{job['number']} {job['kind']} {job['state']}" for job in found["jobs"][:5])),
@@ -120,6 +123,16 @@ def status(*, socket: Place = SOCKET, json: Json = False) -> None:
         ("journal", ", ".join(f"{count} {name}" for name, count in found["journal"].items())),
     ]
     print_table(found["name"], ["", ""], rows)
+
+
+def _legacy(told: dict[str, Any]) -> str:
+    """How many devices speak the broken suite; empty if none does."""
+    shut = len(told["quarantined"])
+    if not told["devices"] and not shut:
+        return ""
+    return f"{told['devices']} devices, which anybody on the line can forge" + (
+        f"; {shut} in quarantine" if shut else ""
+    )
 
 
 def _own_clock(told: dict[str, Any]) -> str:
@@ -154,6 +167,7 @@ def devices(*, socket: Place = SOCKET, json: Json = False) -> None:
     for node in found["topology"]["nodes"]:
         known = cared.get(node["unique_node_id"], {})
         state = node["state"] if node["standing"] == "ours" else f"{node['state']}, {node['standing']}"
+        state += ", legacy" if node["suite"] == "legacy" else ""
         usage, route = known.get("airtime"), known.get("route")
         rows.append(
             (
@@ -299,6 +313,12 @@ def remove(device: Device, /, *, socket: Place = SOCKET, json: Json = False) -> 
 def revoke(device: Device, /, *, socket: Place = SOCKET, json: Json = False) -> None:
     """Shut out a device that somebody may have opened: no keys any more, and another broadcast key for all others at once."""
     _order(socket, "revoke", device, json)
+
+
+@device_app.command
+def release(device: Device, /, *, socket: Place = SOCKET, json: Json = False) -> None:
+    """Ask a device again that is in quarantine: too many bad digests of the legacy suite in a day."""
+    _order(socket, "release", device, json)
 
 
 def _order(socket: Path, what: str, device: str, json: bool) -> None:

@@ -164,10 +164,10 @@ class Broadcasts:
         return found
 
     def plan(self, size: int, wanted: Collection[bytes] | None = None, *, repeats: int = 0) -> list[Chain]:
-        """Chains for a broadcast of ``size`` bytes to these devices, all that are placed if none are named."""
+        """Chains for a broadcast of ``size`` bytes to these devices, all that have our broadcast key if none are named."""
         ways = self.topology.ways.in_use()
         if wanted is None:
-            wanted = [node.unique_node_id for node in self.topology.placed()]
+            wanted = [node.unique_node_id for node in self.topology.placed() if not node.legacy]
         carriers = sorted({path[-1].alternate for path in ways.values() if path})
         agents = {path[:n] for path in ways.values() for n in range(1, len(path))}
         chains = [Chain((), alternate) for alternate in carriers or [False]]

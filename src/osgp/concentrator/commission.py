@@ -32,9 +32,9 @@ from osgp.crypto.keys import Key
 from osgp.lon.address import SubnetNode, UniqueNodeId
 from osgp.wire.errors import ConfigError, Error, LinkError, SecurityError
 
-__all__ = ["STANDINGS", "Commissioner", "CommissioningPolicy", "Grant", "KeySource", "KeyTable", "NotGranted"]
+__all__ = ["FIRST", "STANDINGS", "Commissioner", "CommissioningPolicy", "Grant", "KeySource", "KeyTable", "NotGranted"]
 
-_FIRST = bytes.fromhex("3f0000000000 0001")
+FIRST = bytes.fromhex("3f0000000000 0001")
 """The first request under a new key: one byte of BT00."""
 _DAY_S = 86400.0
 _STANDINGS = {"bad-mac": Standing.WRONG_KEY, "generation": Standing.WENT_BACK}
@@ -137,7 +137,7 @@ class Commissioner:
         self.policy = policy or CommissioningPolicy()
         self.profile = profile or OsgpProfile()
         self.handshakes = self.commissioned = 0
-        self._memory = memory
+        self.memory = memory
         self._randomness = randomness
         self._random = random
         self._securities: dict[bytes, PeerSecurity] = {}
@@ -177,7 +177,7 @@ class Commissioner:
                 grant.psk,
                 grant.epoch,
                 self.concentrator_id,
-                Prefixed(self._memory, f"device {node.unique_node_id.hex()}."),
+                Prefixed(self.memory, f"device {node.unique_node_id.hex()}."),
                 randomness=self._randomness,
                 profile=self.profile,
                 known_generation=grant.generation,
@@ -246,10 +246,10 @@ class Commissioner:
         if not security.pending and not self._may_ask(node):
             return False
         known = self.concentrator.peers.get(node.device)
-        peer = known or Peer(
-            node.device, UniqueNodeId(node.unique_node_id), security, unique_node_id=node.unique_node_id
-        )
-        peer.sealer = security
+        if known is not None and known.sealer is security:
+            peer = known
+        else:  # it speaks the legacy suite until it has taken the keys, or nothing yet
+            peer = Peer(node.device, UniqueNodeId(node.unique_node_id), security, unique_node_id=node.unique_node_id)
         try:
             if security.pending and node.failures % 3 != 2:
                 done = await self._confirm(node, security, peer)
@@ -356,11 +356,14 @@ class Commissioner:
             topology.set_state(node, NodeState.COMMISSIONED, self.concentrator.now)
         topology.save()
         await self.concentrator.exchanges.ask(
-            peer, _FIRST, Priority.ON_DEMAND, self.concentrator.now, reads=True, answer_bytes=1
+            peer, FIRST, Priority.ON_DEMAND, self.concentrator.now, reads=True, answer_bytes=1
         )
         now = self.concentrator.now
         node.keyed_wall = self.concentrator.wall()
         node.moves, node.failures, node.next_try = False, 0, 0.0
+        if node.legacy:
+            node.legacy = False
+            self._note("legacy", f"{node.unique_node_id.hex()} has left the legacy suite", node, severity="info")
         topology.place_at(node, address)
         topology.set_standing(node, Standing.OURS, "", now)
         self._into_care(node, security, address, now)

@@ -102,7 +102,7 @@ class KeyCare:
         )
 
     def _is_up(self, node: Node) -> bool:
-        return node.state is NodeState.UP and node.device in self.concentrator.peers
+        return node.state is NodeState.UP and node.device in self.concentrator.peers and not node.legacy
 
     async def give_key(self, node: Node) -> bool:
         """Hand the broadcast key to a device; whether it has it. Raises StoreError."""

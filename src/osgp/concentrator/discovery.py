@@ -358,6 +358,7 @@ class Discovery:
             links = LinkRegister.decode(raw).links
         except DecodeError:
             return 0
+        proven = not node.legacy  # what comes by the broken suite may be forged
         for link in links:
             address = SubnetNode(link.subnet, link.node)
             other = topology.by_address(address)
@@ -366,9 +367,9 @@ class Discovery:
                 continue
             at, alternate = self.concentrator.now - 60.0 * link.age, bool(link.path.alternate_path)
             topology.seen_phase(node, name, link.path.phase)
-            topology.graph.hear(node.unique_node_id, name, link.margin_in, at, alternate=alternate, proven=True)
+            topology.graph.hear(node.unique_node_id, name, link.margin_in, at, alternate=alternate, proven=proven)
             if link.margin_out != _UNKNOWN:
-                topology.graph.hear(name, node.unique_node_id, link.margin_out, at, alternate=alternate, proven=True)
+                topology.graph.hear(name, node.unique_node_id, link.margin_out, at, alternate=alternate, proven=proven)
         return len(links)
 
     async def probe_link(self, node: Node | None, step: Step, *, attenuated: bool = False) -> bool:

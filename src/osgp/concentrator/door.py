@@ -136,6 +136,8 @@ class PowerLineAccess:
         """One table service, with what follows ``behind`` it; the data of a read. Raises ResponseError for a refusal, and what
         exchanges end with."""
         reads = isinstance(request, FullRead | PartialRead)
+        if not reads:
+            self._may_write()
         message = encode_request(request, checksum=False) + behind
         if answer_bytes is None:
             answer_bytes = self.limits.max_read
@@ -152,6 +154,14 @@ class PowerLineAccess:
         if code:
             raise response_error(code, doing)
         return data
+
+    def _may_write(self) -> None:
+        """Raises ConfigError where the security of the device takes no orders (``app.legacy``)."""
+        if not getattr(self.peer.sealer, "writes", True):
+            raise ConfigError(
+                f"device {self.peer.device} speaks the legacy suite and is only read",
+                hint="give it a UMK and commission it; a second flag allows writes that anybody on the line can forge",
+            )
 
     async def read(self, table: int) -> bytes:
         """All bytes of a table: one full read, or partial reads if it is longer than an answer and its size is known."""
@@ -252,6 +262,7 @@ class PowerLineAccess:
 
     async def _ordered(self, procedure: int, parameters: bytes) -> tuple[Order, NoAnswer | None]:
         """The order as it was sent, and why it is not certain that it arrived."""
+        self._may_write()
         order = await self.next_order(procedure, parameters)
         try:
             await self._initiate(order)

@@ -575,6 +575,9 @@ async def _command_group(run: JobRun) -> None:
         return
     message = _hex(run.parameters.get("message"), "message")
     groups = tuple(int(each) for each in run.parameters.get("groups", ()))
+    for number in run.devices:
+        if not getattr(run.access(number).peer.sealer, "hears_broadcasts", True):
+            run.report(number, "failed", error="it speaks the legacy suite, which has no broadcasts here", hint="")
     run.remember("sent", run.place.wall())
     await run.place.broadcast(message, groups, run.job.priority)
 

@@ -1,7 +1,7 @@
 """Orders about a device that only people or the head-end can give: take it back, remove it, revoke it. Project choice.
 
-What a concentrator finds suspicious it tells, and then waits: a generation that went back, a stolen device. These are the ways on.
-All of them hold over a restart.
+What a concentrator finds suspicious it tells, and then waits: a generation that went back, a stolen device, a quarantine. These are
+the ways on. All of them hold over a restart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from osgp.concentrator.topology_care import NetworkCare
 from osgp.wire.errors import ConfigError
 
-__all__ = ["DEVICE_ORDERS", "accept", "node_named", "ordered", "remove", "revoke"]
+__all__ = ["DEVICE_ORDERS", "accept", "node_named", "ordered", "release", "remove", "revoke"]
 
 _HINT = "osgp concentrator devices lists them"
 
@@ -60,6 +60,14 @@ def revoke(care: NetworkCare, given: Any, now: float) -> dict[str, Any]:
     return _told(care, unique_node_id, "was revoked: all others get another broadcast key", now)
 
 
+def release(care: NetworkCare, given: Any, now: float) -> dict[str, Any]:
+    """A device in quarantine is asked by the legacy suite again."""
+    unique_node_id = node_named(care, given)
+    care.legacy.release(unique_node_id, now)
+    care.wake()
+    return _told(care, unique_node_id, "was released from quarantine", now)
+
+
 def _told(care: NetworkCare, unique_node_id: bytes, what: str, now: float) -> dict[str, Any]:
     concentrator = care.concentrator
     text = f"{unique_node_id.hex()} {what}, by order"
@@ -70,6 +78,7 @@ def _told(care: NetworkCare, unique_node_id: bytes, what: str, now: float) -> di
 
 DEVICE_ORDERS: dict[str, Callable[[NetworkCare, Any, float], dict[str, Any]]] = {
     "accept": accept,
+    "release": release,
     "remove": remove,
     "revoke": revoke,
 }

@@ -185,6 +185,7 @@ class Running:
             randomness=secrets.token_bytes,
             heard=heard,
             profile=profile,
+            legacy=config.legacy,
         )
         self.broadcasts = Broadcasts(self.concentrator, self.topology, self.sender)
         self.firmware = Firmware(self.concentrator, self.topology, self.broadcasts, self.care.keys)

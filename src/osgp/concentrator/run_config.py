@@ -19,7 +19,10 @@ from osgp.app.profile import OsgpProfile
 from osgp.concentrator.commission import Grant, KeySource, KeyTable, NotGranted
 from osgp.concentrator.commission_vault import ServiceKeys
 from osgp.concentrator.config import ConcentratorConfig
+from osgp.concentrator.legacy_care import LegacyGrant
 from osgp.concentrator.run_ways import StaticWays, static_ways
+from osgp.crypto.keys import Key, KeyUse
+from osgp.lon.address import SubnetNode
 from osgp.lon.lonip_map import Endpoint
 from osgp.ports.vault import Vault, default_vault_path, read_passphrase, resolve_key
 from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
@@ -56,6 +59,14 @@ laboratory = 1                        # keys of simulated devices of that seed; 
 # psk = "file:meter-12.psk"           # env:NAME, file:PATH or vault:NAME/KIND
 # epoch = 1
 # name = "meter 12"
+
+# [legacy]                            # old devices that speak only the broken suite; off without this
+# allowed = true                      # the concentrator's flag, beside one entry for each device:
+# [[legacy.devices]]
+# unique_node_id = "050102030407"
+# omak = "vault:meter-7/OMAK"         # env:NAME, file:PATH or vault:NAME/OMAK
+# subnet = 1                          # its address, which it has already
+# node = 7
 
 # [[topology.ways]]                   # fixed ways, once for each device; then nothing is looked for
 # device = "050102030405"
@@ -107,7 +118,7 @@ class SimulatedLine:
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """Everything. ``domain``, ``subnet``, ``node``: the concentrator's own place; ``unique_node_id``: NC; ``ways``: in place of
-    what is found out."""
+    what is found out; ``legacy``: devices that may be asked by the broken suite."""
 
     line: LonIpLine | SimulatedLine
     journal: Path
@@ -119,6 +130,7 @@ class RunConfig:
     node: int = 1
     concentrator: ConcentratorConfig = field(default_factory=ConcentratorConfig)
     ways: StaticWays | None = None
+    legacy: Mapping[bytes, LegacyGrant] = field(default_factory=dict)
 
 
 class LaboratoryKeys:
@@ -154,7 +166,7 @@ def load_run_config(path: str | Path) -> RunConfig:
 
 
 def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
-    _known(given, ("journal", "socket", "place", "line", "keys", "topology", "concentrator"), "")
+    _known(given, ("journal", "socket", "place", "line", "keys", "legacy", "topology", "concentrator"), "")
     place = _table(given, "place")
     _known(place, ("unique_node_id", "domain", "subnet", "node"), "place.")
     subnet, node = _value(place, "subnet", 1), _value(place, "node", 1)
@@ -172,6 +184,7 @@ def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
         node=node,
         concentrator=ConcentratorConfig.from_mapping(_table(given, "concentrator")),
         ways=static_ways(_table(given, "topology"), text),
+        legacy=_legacy(_table(given, "legacy"), _table(given, "keys"), folder),
     )
 
 
@@ -223,17 +236,8 @@ def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
             raise ConfigError("keys.devices are tables", hint="[[keys.devices]] and lines below")
         _known(entry, ("unique_node_id", "psk", "epoch", "generation", "name"), "keys.devices.")
         name = _octets(entry.get("unique_node_id"), "keys.devices.unique_node_id", (6,))
-        source = _value(entry, "psk", "")
-        if source.startswith("file:"):
-            source = f"file:{folder / source[5:]}"
-        elif not source.startswith(("env:", "vault:", "prompt:")):
-            raise ConfigError(
-                f"the PSK of {name.hex()} stands in the configuration or is missing",
-                hint='psk = "env:NAME", "file:PATH" or "vault:NAME/KIND": where it is, never the key',
-            )
-        psk = resolve_key(source, vault_path=vault)
+        psk, shown = _key(_value(entry, "psk", ""), f"the PSK of {name.hex()}", "psk", vault, folder, "any")
         psk.for_aes()
-        shown = source if source.startswith(("env:", "vault:")) else "file"
         grants[name] = Grant(
             psk, _value(entry, "epoch", 1), _value(entry, "generation", 0), _value(entry, "name", name.hex()), shown
         )
@@ -245,6 +249,54 @@ def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
         return table
     passphrase = _secret(given, "passphrase", folder)
     return ServiceKeys(VaultKeys(Vault.open(vault, passphrase or read_passphrase()), vault), foreign, table=table)
+
+
+def _legacy(given: Mapping[str, Any], keys: Mapping[str, Any], folder: Path) -> dict[bytes, LegacyGrant]:
+    """``[legacy]``: the flag of the concentrator, and an entry for each device. Raises ConfigError, and as ``resolve_key``."""
+    _known(given, ("allowed", "devices"), "legacy.")
+    entries = _value(given, "devices", [])
+    if entries and not _value(given, "allowed", False):
+        raise ConfigError(
+            "legacy.devices are named, but the suite is not allowed here",
+            hint="it is broken, and off unless [legacy] has allowed = true; better give the devices UMKs",
+        )
+    vault = folder / Path(_value(keys, "vault", "")).expanduser() if "vault" in keys else None
+    found: dict[bytes, LegacyGrant] = {}
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            raise ConfigError("legacy.devices are tables", hint="[[legacy.devices]] and lines below")
+        _known(entry, ("unique_node_id", "omak", "subnet", "node", "writes", "encrypt", "name"), "legacy.devices.")
+        device = _octets(entry.get("unique_node_id"), "legacy.devices.unique_node_id", (6,))
+        if device in found:
+            raise ConfigError(f"{device.hex()} stands in legacy.devices twice", hint="one entry for each device")
+        subnet, node = _value(entry, "subnet", 0), _value(entry, "node", 0)
+        if not (1 <= subnet <= 255 and 1 <= node <= 127):
+            raise ConfigError(
+                f"the address of {device.hex()} is subnet 1 to 255, node 1 to 127, not {subnet}/{node}",
+                hint="the one that it has: nobody can give it another by this suite",
+            )
+        omak, shown = _key(_value(entry, "omak", ""), f"the OMAK of {device.hex()}", "omak", vault, folder, "omak")
+        found[device] = LegacyGrant(
+            omak,
+            SubnetNode(subnet, node),
+            _value(entry, "writes", False),
+            _value(entry, "encrypt", False),
+            _value(entry, "name", device.hex()),
+            shown,
+        )
+    return found
+
+
+def _key(source: str, what: str, name: str, vault: Path | None, folder: Path, use: KeyUse) -> tuple[Key, str]:
+    """A key that a configuration names, and where it is, for people. ConfigError for one that stands in it."""
+    if source.startswith("file:"):
+        source = f"file:{folder / source[5:]}"
+    elif not source.startswith(("env:", "vault:", "prompt:")):
+        raise ConfigError(
+            f"{what} stands in the configuration or is missing",
+            hint=f'{name} = "env:NAME", "file:PATH" or "vault:NAME/KIND": where it is, never the key',
+        )
+    return resolve_key(source, use=use, vault_path=vault), source if source.startswith(("env:", "vault:")) else "file"
 
 
 def _hsm_keys(given: Mapping[str, Any], folder: Path) -> HsmKeys:

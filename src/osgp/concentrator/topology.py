@@ -61,6 +61,7 @@ class Standing(Enum):
     NO_KEY = "no key"
     FOREIGN = "foreign"
     REVOKED = "revoked"
+    QUARANTINED = "quarantined"
     WRONG_KEY = "wrong key"
     WENT_BACK = "generation went back"
     REFUSED = "refuses"
@@ -89,7 +90,8 @@ class Node:
     links were read; ``way_told``: the way that it knows for its alerts; ``alerts``: it has taken one; ``patience_min``: how long it
     waits for us before it answers probes again, as it was told; ``unanswered_at``: the first question since its last answer that was
     in vain; ``moves``: it is to get another address; ``kb_generation``: of its broadcast key; ``window_wall``: when B was raised;
-    ``fcm``: day and number of commissioning messages; ``slots``: availability in steps of 45 minutes.
+    ``fcm``: day and number of commissioning messages; ``legacy``: it speaks the legacy suite; ``slots``: availability in steps of
+    45 minutes.
     """
 
     unique_node_id: bytes
@@ -118,6 +120,7 @@ class Node:
     kb_generation: int = 0
     window_wall: float = 0.0
     fcm: tuple[int, int] = (0, 0)
+    legacy: bool = False
     phase: PhaseVotes = field(default_factory=PhaseVotes)
     slots: list[int] = field(default_factory=list)
 
@@ -265,6 +268,10 @@ class Topology:
                 self._reserved.add(address)
                 return address
         raise ConfigError("all addresses of this concentrator are taken", hint="remove devices that are gone")
+
+    def keep_free(self, address: SubnetNode) -> None:
+        """An address is for somebody who has it already: it is not given out."""
+        self._reserved.add(address)
 
     def release(self, address: SubnetNode) -> None:
         """A reserved address was not used."""
@@ -484,6 +491,7 @@ class Topology:
             "asked": [[int(alternate), self._wall_of(at)] for alternate, at in node.asked_at.items()],
             "links read": None if node.register_at is None else self._wall_of(node.register_at),
             "fcm": list(node.fcm),
+            "legacy": node.legacy,
             "phase": node.phase.votes,
             "slots": node.slots,
             "way": None if way is None else [[step.node.hex(), int(step.alternate)] for step in way],
@@ -531,6 +539,7 @@ class Topology:
             asked_at={bool(each): self._moment_of(at, now) for each, at in value["asked"]},
             register_at=None if value["links read"] is None else self._moment_of(value["links read"], now),
             fcm=(value["fcm"][0], value["fcm"][1]),
+            legacy=bool(value.get("legacy", False)),
             phase=PhaseVotes(list(value["phase"])),
             slots=list(value["slots"]),
         )
@@ -583,6 +592,7 @@ class Topology:
             "state": node.state.value,
             "standing": node.standing.value,
             "reason": node.reason,
+            "suite": "legacy" if node.legacy else "AES-128" if node.is_placed else None,
             "address": str(node.address) if node.address is not None else None,
             "way": None if way is None else [step.node.hex() for step in way],
             "backup": None if backup is None else [step.node.hex() for step in backup],

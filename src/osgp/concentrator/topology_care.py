@@ -15,7 +15,7 @@ first; handshakes go before all that is not urgent, first sweeps with the class 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -38,6 +38,7 @@ from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import Answer, Discovery, DiscoveryPolicy
 from osgp.concentrator.exchange import Exchange, Priority, Route
 from osgp.concentrator.forgers import BroadcastWatch
+from osgp.concentrator.legacy_care import LegacyCare, LegacyGrant
 from osgp.concentrator.link_metric import UNUSABLE, link_cost
 from osgp.concentrator.routes import MAX_LEGS, ROOT, Path, Step
 from osgp.concentrator.tasks import Task, Wait
@@ -69,7 +70,8 @@ _REVIVE_READ = bytes.fromhex("3f0000000000 0001")
 
 class NetworkCare:
     """See the module. ``heard``, ``damaged``: of the concentrator's own receiver (``Discovery``). ``memory``: keeps keys and counters,
-    the journal unless given. ``message``: is given what comes in and is no topology (alerts)."""
+    the journal unless given. ``legacy``: devices that may be asked by the broken suite, ``allow_known_keys`` as ``LegacyCare``.
+    ``message``: is given what comes in and is no topology (alerts)."""
 
     def __init__(
         self,
@@ -86,6 +88,8 @@ class NetworkCare:
         discovery: DiscoveryPolicy | None = None,
         commissioning: CommissioningPolicy | None = None,
         profile: OsgpProfile | None = None,
+        legacy: Mapping[bytes, LegacyGrant] | None = None,
+        allow_known_keys: bool = False,
         message: Callable[[Event, float], bool] = lambda event, now: False,
     ) -> None:
         self.concentrator = concentrator
@@ -113,6 +117,7 @@ class NetworkCare:
             profile=profile,
         )
         self.keys = KeyCare(self.commissioner)
+        self.legacy = LegacyCare(self.commissioner, legacy or {}, allow_known_keys=allow_known_keys)
         self._message = message
         self._nudge: Wait[None] = Wait()
         self._tasks: list[Task[None]] = []
@@ -129,6 +134,7 @@ class NetworkCare:
         concentrator.message = self._receive
         concentrator.ended = self._ended
         concentrator.alerting = self._is_alerting
+        concentrator.more_status["legacy"] = self.legacy.status
         concentrator.more_status["topology"] = lambda: topology.status(concentrator.now)
 
     # ---- beginning --------------------------------------------------------------------------------------------------
@@ -137,7 +143,7 @@ class NetworkCare:
         if self.concentrator.journal.counters_in_doubt:
             self.commissioner.distrust_all()
         for node in self.topology.placed():
-            if node.state is not NodeState.LOST and not self.commissioner.resume(node, now):
+            if node.state is not NodeState.LOST and not self._resume(node, now):
                 # Without keys that can be used only a handshake goes on; the address stays the device's.
                 self.topology.set_state(node, NodeState.HEARD, now)
         tasks = self.concentrator.tasks
@@ -146,6 +152,16 @@ class NetworkCare:
             tasks.start(self._for_ever(self._look_step), now, name="discovery"),
         ]
         self.concentrator.begin(now)
+
+    def _resume(self, node: Node, now: float) -> bool:
+        """Take a device into care that the journal knows; False if it has to be asked first."""
+        return self.legacy.resume(node, now) or (not node.legacy and self.commissioner.resume(node, now))
+
+    async def _take_on(self, node: Node) -> bool:
+        """Ask a device whether it is ours, by the suite that it is to speak; whether it is."""
+        if self.legacy.takes(node.unique_node_id):
+            return await self.legacy.take_on(node)
+        return await self.commissioner.commission(node)
 
     def end(self) -> None:
         """Give up the tasks; what is known is kept. Raises StoreError."""
@@ -209,7 +225,7 @@ class NetworkCare:
         topology, name = self.topology, answer.unique_node_id
         known = topology.nodes.get(name)
         grant = self.commissioner.grant(name)
-        if isinstance(grant, NotGranted):
+        if isinstance(grant, NotGranted) and not self.legacy.takes(name):
             standing = STANDINGS[grant]
             is_new = name not in topology.strangers
             topology.stranger(name, standing, now)
@@ -282,7 +298,7 @@ class NetworkCare:
                 continue
             if node.state is NodeState.COMMISSIONED and node.device in self.concentrator.peers:
                 continue  # in care since a restart: the schedule asks it
-            if node.standing is Standing.WENT_BACK:
+            if node.standing in (Standing.WENT_BACK, Standing.QUARANTINED):
                 continue  # the head-end decides
             if node.next_try > now:
                 wait_s = min(wait_s, node.next_try - now)
@@ -303,7 +319,7 @@ class NetworkCare:
         now = self.concentrator.now
         node, wait_s = self._next_candidate(now)
         if node is not None:
-            if await self.commissioner.commission(node):
+            if await self._take_on(node):
                 self._hunted.pop(node.unique_node_id, None)
                 self.wake()
                 if self.concentrator.journal.counters_in_doubt and not self.commissioner.doubted:
@@ -315,7 +331,7 @@ class NetworkCare:
         if found is not None:
             await self._revive(found)
             return 0.0
-        old = self.keys.with_old_key()
+        old = self.keys.with_old_key() or self.legacy.to_migrate(now)
         if old is not None:
             await self.commissioner.commission(old)
             return 0.0
@@ -351,8 +367,8 @@ class NetworkCare:
         to them while it does answer probes."""
         concentrator = self.concentrator
         claimed, node.claimed = node.claimed, HereState.UP
-        if node.device not in concentrator.peers and not self.commissioner.resume(node, concentrator.now):
-            await self.commissioner.commission(node)
+        if node.device not in concentrator.peers and not self._resume(node, concentrator.now):
+            await self._take_on(node)
             return
         exchange = concentrator.exchanges.ask(
             concentrator.peers[node.device],
@@ -367,12 +383,12 @@ class NetworkCare:
             await exchange
         except (LinkError, SecurityError) as error:
             anew = claimed == HereState.NEW or node.failures >= _REVIVALS
-            done = anew and await self.commissioner.commission(node)
+            done = anew and await self._take_on(node)
             if not done and node.next_try <= concentrator.now:
                 self.commissioner.put_off(node, error, concentrator.now)
         else:
             node.failures, node.next_try = 0, 0.0
-            if claimed == HereState.NEW:
+            if claimed == HereState.NEW and not node.legacy:
                 self.commissioner.claimed_new(node)
 
     def _way_heard(self, node: Node) -> Route | None:
@@ -509,6 +525,7 @@ class NetworkCare:
             return
         self._watched_at = now
         self._look_for_keys(now)
+        self.legacy.look(now)
         for node in self.topology.watch(now):
             if node.state is NodeState.LOST and node.device >= 0:
                 self.concentrator.remove_device(node.device)
@@ -537,7 +554,7 @@ class NetworkCare:
     def _next_way(self, now: float) -> tuple[Node, Path] | None:
         """A device that does not know the present way to us, for its alerts."""
         for node in self.topology.placed():
-            if node.state is not NodeState.UP or node.device not in self.concentrator.peers:
+            if node.state is not NodeState.UP or node.device not in self.concentrator.peers or node.legacy:
                 continue
             path = self.topology.ways.path(node.unique_node_id, 0, now)
             told = node.way_told

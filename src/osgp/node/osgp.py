@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from osgp.app.critical import FULL_WRITE
 from osgp.app.device import DeviceSecurity
 from osgp.app.events import SecurityEvent
 from osgp.app.memory import Memory, StorageError
@@ -79,6 +80,9 @@ class Suite(Protocol):
     def events(self) -> list[SecurityEvent]:
         """What happened since the last call."""
 
+    def release(self) -> None:
+        """No quarantine any more. Raises StorageError."""
+
     def receive(self, apdu: bytes, how: How, now: float) -> Verdict:
         """What to do with a message of code 00."""
 
@@ -90,8 +94,8 @@ class OsgpNode:
     """One device.
 
     ``security`` makes its security machine out of its memory, now and after every outage. ``memory`` keeps what is the node's own:
-    groups, the way of alerts. ``heard`` tells how the frame at work was received; without it everything is heard well. ``legacy``:
-    the broken suite, if this device is to speak it. ``last_gasp``: it can still send one frame when its supply fails.
+    groups, the way of alerts. ``heard`` tells how the frame at work was received; without it everything is heard well. ``legacy``
+    makes the broken suite, if this device is to speak it. ``last_gasp``: it can still send one frame when its supply fails.
     ``image_keys``, ``hardware_id``: what firmware images are checked with; None instead of a key: it was invalidated.
 
     ``stack`` must be ``commissionable`` and managed by a ``GuardedManagement``. Raises ConfigError as ``DeviceSecurity``.
@@ -107,7 +111,7 @@ class OsgpNode:
         utc_of: Callable[[float], float],
         heard: Callable[[], Heard] = lambda: UNHEARD,
         damaged: Callable[[], int] = lambda: 0,
-        legacy: Suite | None = None,
+        legacy: Callable[[], Suite] | None = None,
         image_keys: Mapping[int, Ed25519PublicKey | None] | None = None,
         hardware_id: int = 0,
         last_gasp: bool = False,
@@ -125,12 +129,15 @@ class OsgpNode:
         self.memory = memory
         self.utc_of = utc_of
         self.heard = heard
-        self.legacy = legacy
+        self._make_legacy = legacy
+        self.legacy = legacy() if legacy is not None else None
         self.can_gasp = last_gasp
         self.image_keys = dict(image_keys or {})
         self.hardware_id = hardware_id
         self.port = Port("pl")
         self._broadcast = Port("pl", broadcast=True)
+        self._insecure = Port("pl")
+        """Of the legacy suite: what needs good keys is not done for it."""
         self.links = Links()
         configuration = stack.configuration
         self.agent = Agent(
@@ -368,9 +375,14 @@ class OsgpNode:
                 self.stack.respond(reply, None, now)
             return
         self.last_secured = now
-        answer = self._denied(verdict.denied) if verdict.denied is not None else None
+        plaintext, denied, port = verdict.plaintext, verdict.denied, self.port
+        if suite is not self.security:
+            port = self._insecure
+            if plaintext[0] >= FULL_WRITE:  # a token is of the head-end, whatever suite brings it
+                plaintext, denied = self.security.authorise(plaintext, now)
+        answer = self._denied(denied, port) if denied is not None else None
         if answer is None:
-            answer = self.meter.server.handle_message(verdict.plaintext, POWER_LINE, true, self.port)
+            answer = self.meter.server.handle_message(plaintext, POWER_LINE, true, port)
         if len(answer) > self.security.profile.limits.max_apdu - 9:
             answer = encode_response(ResponseCode.ONP, checksum=False)
         try:
@@ -382,24 +394,24 @@ class OsgpNode:
         if suite is self.security:
             self.on_secured()
 
-    def _denied(self, denied: Denied) -> bytes:
+    def _denied(self, denied: Denied, port: Port) -> bytes:
         """What is answered instead of doing it. A procedure's refusal stands where its response would."""
         self.refused[denied.reason] += 1
         if denied.procedure is None or denied.psn is None:
             return bytes((denied.code,))
         number = denied.procedure & 0x0FFF
-        if denied.psn == self.port.last_psn:
+        if denied.psn == port.last_psn:
             return bytes((ResponseCode.ONP,))
-        self.port.last_psn = denied.psn
-        self.meter.server.post(number, denied.psn, denied.result, b"", self.port)
+        port.last_psn = denied.psn
+        self.meter.server.post(number, denied.psn, denied.result, b"", port)
         return bytes((ResponseCode.OK,))
 
     def _vet(self, message: bytes, port: Port, now: float) -> tuple[bytes, bytes | None]:
         """A record of a transaction that came by the power line needs its own token."""
-        if port is not self.port:
+        if port is not self.port and port is not self._insecure:
             return message, None
         message, denied = self.security.authorise(message, self.now)
-        return message, None if denied is None else self._denied(denied)
+        return message, None if denied is None else self._denied(denied, port)
 
     # ---- the place in the network ----------------------------------------------------------------------------------
     def provision(self, key_set: KeySet) -> None:
@@ -426,7 +438,7 @@ class OsgpNode:
         configuration.changed()
 
     def _here(self) -> HereState:
-        if self.security.address is None:
+        if self.security.address is None and not (self.legacy is not None and self.mode == MODE_RC4):
             return HereState.NEW
         return HereState.COMMISSIONED if self._silent(self.now) else HereState.UP
 
@@ -517,8 +529,9 @@ class OsgpNode:
             return
         self.now = now
         self.security = self._make_security()
+        self.legacy = self._make_legacy() if self._make_legacy is not None else None
         self._load()
-        self.port.last_psn = None
+        self.port.last_psn = self._insecure.last_psn = None
         self.last_secured = _NEVER
         self.stack.outgoing(now)
         self.stack.events()
@@ -544,6 +557,7 @@ class OsgpNode:
         """The inverse of ``to_json``, after meter and memory were restored."""
         self.attach()
         self.security = self._make_security()
+        self.legacy = self._make_legacy() if self._make_legacy is not None else None
         self._load()
         self.sequence, self.port.last_psn = saved["sequence"], saved["psn"]
         self.last_secured = _NEVER if saved["last_secured"] is None else saved["last_secured"]

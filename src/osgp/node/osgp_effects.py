@@ -67,9 +67,11 @@ def _et04(node: OsgpNode, port: Port) -> None:
 
 
 def _forget(node: OsgpNode) -> None:
-    """ "Force Neuron config" (ET04.12 bit 1): no key set, no address; epoch and token counter stay."""
+    """ "Force Neuron config" (ET04.12 bit 1): no key set, no address; epoch and token counter stay. Ends a quarantine, too."""
     try:
         node.security.forget_sets()
+        if node.legacy is not None:
+            node.legacy.release()
     except StorageError:
         node.failed("forget sets")
         return

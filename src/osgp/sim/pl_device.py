@@ -38,7 +38,7 @@ from osgp.sim.reading import reading
 from osgp.sim.wire import Port, Wire
 from osgp.wire.errors import ConfigError
 
-__all__ = ["LAB_IMAGE_KEY_ID", "PowerLineDevice", "lab_image_key", "lab_umk", "node_id_of", "serial_of"]
+__all__ = ["LAB_IMAGE_KEY_ID", "PowerLineDevice", "lab_image_key", "lab_omak", "lab_umk", "node_id_of", "serial_of"]
 
 _STATE_FORM = 1
 _RECEIVE_TIMER = 15
@@ -56,6 +56,11 @@ LAB_IMAGE_KEY_ID = 1
 def lab_image_key() -> Ed25519PrivateKey:
     """The key that signs firmware images for simulated devices. Anybody can compute it: laboratory only."""
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"osgp simulated firmware").digest())
+
+
+def lab_omak(seed: int, unique_node_id: bytes) -> Key:
+    """The OMAK of a simulated device that speaks the legacy suite. Anybody can compute it: laboratory only."""
+    return Key(hashlib.sha256(b"osgp simulated device %d OMAK " % seed + unique_node_id).digest()[:12])
 
 
 def node_id_of(seed: int, index: int) -> bytes:
@@ -134,7 +139,7 @@ class PowerLineDevice:
             utc_of=lambda at: start + at,
             heard=self._heard,
             damaged=self._damaged,
-            legacy=legacy(self.memory) if legacy is not None else None,
+            legacy=(lambda: legacy(self.memory)) if legacy is not None else None,
             image_keys={LAB_IMAGE_KEY_ID: lab_image_key().public_key()},
             hardware_id=self.kind.hardware_id,
             last_gasp=last_gasp,

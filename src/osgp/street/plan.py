@@ -16,6 +16,9 @@ A TOML text; what it leaves out has its default::
     load = ["12"]
     gateway = ["30"]
 
+    [legacy]                    # these have no UMK, and speak the broken suite; only for interworking with old meters
+    houses = ["9"]
+
     [concentrator.plan]         # as ``concentrator.config.ConcentratorConfig`` has it
     profile_s = 21600
 
@@ -193,11 +196,19 @@ class _GridSettings:
         check_numbers(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Legacy:
+    houses: tuple[str, ...] = ()
+    writes: bool = False
+    encrypt: bool = False
+
+
 @dataclass(frozen=True)
 class StreetPlan:
     """A street. ``grid`` has the concentrator at ``concentrator``; ``houses`` are the devices, in the order of the grid.
 
-    ``settle_s``: at the end, when everything is asked for once more, how long that may take at most.
+    ``settle_s``: at the end, when everything is asked for once more, how long that may take at most. ``legacy``: houses whose devices
+    speak nothing but the broken suite; with ``legacy_writes`` they take orders by it, with ``legacy_encrypt`` it is RC4.
     """
 
     grid: GridDescription
@@ -211,6 +222,9 @@ class StreetPlan:
     config: ConcentratorConfig = field(default_factory=ConcentratorConfig)
     faults: tuple[Fault, ...] = ()
     upgrades: tuple[Upgrade, ...] = ()
+    legacy: tuple[str, ...] = ()
+    legacy_writes: bool = False
+    legacy_encrypt: bool = False
 
     def with_faults(self, *faults: Fault) -> StreetPlan:
         """The same street with other faults."""
@@ -230,7 +244,7 @@ def load_plan(path: str | Path) -> StreetPlan:
 def parse_plan(content: str, where: str = "street", *, beside: Path | None = None) -> StreetPlan:
     """A plan from the text of a file; ``where`` names it in messages. Raises ConfigError with file, line and hint."""
     text = Text(content, where)
-    text.only({"street", "grid", "devices", "concentrator", "fault", "firmware"})
+    text.only({"street", "grid", "devices", "legacy", "concentrator", "fault", "firmware"})
     settings: _Settings = text.read(_Settings, text.table("street"), table="street")
     wanted: _GridSettings = text.read(_GridSettings, text.table("grid"), table="grid")
     grid, concentrator = _grid(text, wanted, beside or Path())
@@ -244,6 +258,13 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         config = ConcentratorConfig.from_mapping({"name": settings.name, **text.table("concentrator")})
     except ConfigError as error:
         raise text.error(error.message, table="concentrator", hint=error.hint) from error
+    legacy: _Legacy = text.read(_Legacy, text.table("legacy"), table="legacy")
+    for house in legacy.houses:
+        if house not in names:
+            raise text.error(
+                f"no house with a device is called {house!r:.60}", table="legacy", key="houses",
+                hint="osgp grid show lists the nodes",
+            )  # fmt: skip
     faults = tuple(
         text.read(Fault, each, table="fault", index=place) for place, each in enumerate(text.tables("fault"))
     )
@@ -277,6 +298,9 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         config,
         faults,
         upgrades,
+        tuple(dict.fromkeys(legacy.houses)),
+        legacy.writes,
+        legacy.encrypt,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from osgp.app.aes import psk_of
 from osgp.app.broadcast import BroadcastSender
+from osgp.app.legacy import LegacyDevice
 from osgp.app.memory import Prefixed
 from osgp.app.profile import OsgpProfile
 from osgp.concentrator.accounts import LineCosts
@@ -48,6 +49,7 @@ from osgp.sim.street_routes import routes
 from osgp.sim.wire import Port, Wire
 from osgp.sim.wire_live import run_live
 from osgp.street.airtime import Airtime
+from osgp.street.legacy import DOMAIN, legacy_grants, legacy_suite
 from osgp.street.observed import Observed
 from osgp.street.own import Own, look_at
 from osgp.street.plan import StreetPlan
@@ -58,7 +60,6 @@ from osgp.street.upgrade import Upgrades
 __all__ = ["StreetRun"]
 
 NC = bytes.fromhex("0A0B0C0D0E0F")
-DOMAIN = b"OSG"
 _LEVELS_S = 900.0
 _LOOK_S = 60.0
 _SETTLE_S = 300.0
@@ -130,15 +131,27 @@ class StreetRun:
         self.wire = Wire(random=self.chance, medium=self.medium)
         weather = Weather(plan.seed)
         self.devices = [
-            PowerLineDevice(house.kind, seed=plan.seed, index=index, start=self.start, weather=weather)
+            PowerLineDevice(
+                house.kind,
+                seed=plan.seed,
+                index=index,
+                start=self.start,
+                weather=weather,
+                legacy=legacy_suite(plan, index),
+            )
             for index, house in enumerate(plan.houses)
         ]
         self.names = {device.unique_node_id: house.node for device, house in zip(self.devices, plan.houses)}
         self.by_name = {house.node: device for device, house in zip(self.devices, plan.houses)}
         wrong = {fault.target for fault in plan.faults if fault.kind == "wrong-key"}
         self.keys = KeyTable(
-            {self.by_name[name].unique_node_id: self._grant(self.by_name[name], name in wrong) for name in self.by_name}
+            {
+                device.unique_node_id: self._grant(device, name in wrong)
+                for name, device in self.by_name.items()
+                if name not in plan.legacy
+            }
         )
+        self.legacy = legacy_grants(plan, self.devices)
         self.gone: dict[str, str] = dict.fromkeys(wrong, "wrong key")
         """Houses whose readings cannot be expected now, and why."""
         self.static = self._static_ways() if static else None
@@ -229,6 +242,7 @@ class StreetRun:
             heard=lambda: reading(self.wire, self._own_port()),
             damaged=lambda: self._own_port().damaged + self._own_port().lost,
             profile=self.profile,
+            legacy=self.legacy,
         )
         self.broadcasts = Broadcasts(self.concentrator, self.topology, sender)
         self.firmware = Firmware(self.concentrator, self.topology, self.broadcasts, self.care.keys)
@@ -336,6 +350,10 @@ class StreetRun:
         """What meters hold now is what is to arrive; ask for it until it has, or for as long as the plan says."""
         now = self.wire.now
         collection = self.plan.config.collection
+        for house in self.plan.legacy:
+            suite = self.by_name[house].node.legacy
+            if isinstance(suite, LegacyDevice) and suite.quarantined:
+                self.gone.setdefault(house, "quarantine")
         self.observed.end(now)
         self.own = {
             name: look_at(device, now, profiles=collection.profiles, logs=collection.logs)
