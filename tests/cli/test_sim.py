@@ -50,6 +50,11 @@ def test_a_grid_file_is_a_street(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "words"),
     [
         (("--hours", "0"), "--hours"),
+        (("--hours", "nan"), "--hours"),
+        (("--every", "0.000001"), "--every"),
+        (("--every", "inf"), "--every"),
+        (("--reports", "inf"), "--reports"),
+        (("--reports", "-1"), "--reports"),
         (("--speed", "fast"), "not a speed"),
         (("--grid", "none.toml"), "none.toml"),
         (("--kind", "moon"), "moon"),
@@ -69,6 +74,14 @@ def test_a_street_in_which_nobody_answers_says_no(tmp_path: Path) -> None:
         '[[node]]\nname = "m"\nat = "far"\n'
     )
     assert status("sim", "street", "--grid", str(path), "--hours", "0.05") == 1
+
+
+def test_a_street_that_ends_before_anybody_was_asked_has_no_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("sim", "street", "--hours", "0.0005", "--houses", "5", "--json") == 1
+    report = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (report["polls"], report["delivered"]) == (0, None)
+    assert status("sim", "street", "--hours", "0.0005", "--houses", "5") == 1
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_the_access_is_measured_in_a_table_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:

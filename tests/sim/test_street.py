@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,42 @@ def test_polls_that_a_round_had_no_time_for_are_counted_as_unanswered() -> None:
     reasons = Counter(poll.reason for poll in street.poller.polls)
     assert reasons["no time left in its round"] > 10
     assert street.report().delivered < 0.9
+
+
+def test_reports_that_a_meter_has_no_room_for_are_lost_and_the_street_goes_on() -> None:
+    habits = Habits(interval_s=60.0, reports_per_day=86400.0)
+    street = Street(loud_grid(10, background_dbuv=60.0), seed=1, habits=habits, curves=CURVES)
+    street.run(150.0)
+    report = street.report()
+    assert 0 < report.reports_acknowledged < report.reports - 500
+    assert report.answered > 0
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {"interval_s": 0.0},
+        {"interval_s": float("nan")},
+        {"interval_s": float("inf")},
+        {"reports_per_day": -1.0},
+        {"reports_per_day": float("inf")},
+        {"attempts": 0},
+        {"max_legs": 5},
+        {"request_bytes": 1},
+        {"response_bytes": 103},
+    ],
+)
+def test_habits_that_nobody_can_have_are_refused(habit: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as told:
+        Habits(**habit)
+    assert told.value.hint
+
+
+def test_the_longest_messages_go_through_the_longest_chains() -> None:
+    habits = Habits(interval_s=300.0, request_bytes=102, response_bytes=102)
+    street = Street(loud_grid(60), seed=3, habits=habits, curves=CURVES)
+    street.run(240.0)
+    assert next(row.answered for row in street.report().by_legs if row.legs == 4) > 0
 
 
 def test_meters_behind_a_branch_that_is_off_do_not_answer_until_it_is_on_again() -> None:

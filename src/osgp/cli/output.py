@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -46,7 +47,7 @@ stderr = Console(stderr=True, highlight=False)
 
 
 def plain(value: Any) -> Any:
-    """Any of our values as plain JSON."""
+    """Any of our values as plain JSON; a number that is none, or infinite, is null: JSON has no such numbers."""
     if isinstance(value, Struct):
         return value.to_json()
     if isinstance(value, Bits):
@@ -68,7 +69,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(part) for part in value]
     if hasattr(value, "tolist"):
-        return value.tolist()
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
 
 

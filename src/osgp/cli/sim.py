@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -50,8 +51,11 @@ def street(
 
     Everything is drawn from one seed: the same command gives the same figures, and the same capture byte for byte.
     """
-    if not (0 < hours <= 24 * 366 and every > 0 and reports >= 0):
-        raise ConfigError("--hours is above 0 and at most a year, --every above 0, --reports 0 or more")
+    if not (0 < hours <= 24 * 366 and 1 / 60 <= every < math.inf and 0 <= reports <= 86400):
+        raise ConfigError(
+            "--hours is above 0 and at most a year, --every a second (0.02) or more, --reports 0 to 86400",
+            hint="osgp sim street --hours 24 --every 15 --reports 24",
+        )
     pace = parse_speed(speed)
     from osgp.ports.capture import CaptureWriter
     from osgp.sim.street import START, Habits, Street
@@ -190,7 +194,7 @@ def _show(report: StreetReport, took_s: float) -> None:
 
 
 def _percent(share: Any) -> str:
-    return f"{100 * share:.2f} %"
+    return "" if math.isnan(share) else f"{100 * share:.2f} %"
 
 
 def _seconds(value: float | None) -> str:

@@ -65,8 +65,8 @@ class Legs:
 class StreetReport:
     """What came of a street.
 
-    ``delivered``: share of the polls that were answered; ``unreachable``: polls not begun because no way leads there. ``airtime``:
-    share of the time in which somebody sends. ``collision_ratio``: of the transmissions begun, how many were broken off.
+    ``delivered``: share of the polls that were answered, NaN of none; ``unreachable``: polls not begun because no way leads there.
+    ``airtime``: share of the time in which somebody sends. ``collision_ratio``: of the transmissions begun, how many were broken off.
     ``undelivered``: frames that reached a node they were for, but did not come through; ``frames_received`` those that did.
     """
 

@@ -6,6 +6,7 @@ asked through repeaters (LTEP, ISO/IEC 14908-1). All of it runs on ``node.stack.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from osgp.lon.address import SubnetNode
 from osgp.lon.csma import W_BASE, ChannelTiming
 from osgp.lon.events import MessageReceived, ResponseReceived, TransactionCompleted, TransactionFailed
-from osgp.lon.ltep import Service
+from osgp.lon.ltep import MAX_TARGET_DATA, Service
 from osgp.lon.proxy import Hop
 from osgp.lon.timers import TRANSMIT_S
 from osgp.lon.transport import Options
@@ -24,6 +25,7 @@ from osgp.node.stack import ChainOptions, Stack
 from osgp.sim.street_routes import Leg
 from osgp.sim.wire import Port, Wire
 from osgp.sim.wire_channel import LineSpeed
+from osgp.wire.errors import ConfigError, LocalProtocolError
 
 __all__ = ["Habits", "Meter", "Poll", "Poller", "address_of"]
 
@@ -43,6 +45,7 @@ class Habits:
     """How busy a street is. ``interval_s``: between the beginnings of rounds. ``attempts``: transactions per meter and round at most.
 
     ``request_bytes``, ``response_bytes``: APDUs. ``reports_per_day``: acknowledged messages of each meter in the poller's earshot.
+    ``max_legs``: of a way. Raises ConfigError for habits that nobody can have, as a hundred reports in a second.
     """
 
     interval_s: float = 900.0
@@ -51,6 +54,20 @@ class Habits:
     response_bytes: int = 40
     reports_per_day: float = 4.0
     max_legs: int = 4
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.interval_s < math.inf:
+            raise ConfigError(f"rounds cannot begin every {self.interval_s:g} s", hint="a second or more")
+        if not 0.0 <= self.reports_per_day <= 86400.0:
+            raise ConfigError(
+                f"no meter reports {self.reports_per_day:g} times a day", hint="0 to 86400, one in a second"
+            )
+        sizes = self.request_bytes, self.response_bytes
+        if not (self.attempts >= 1 and 1 <= self.max_legs <= 4 and 2 <= min(*sizes) <= max(*sizes) <= MAX_TARGET_DATA):
+            raise ConfigError(
+                "nobody polls like that",
+                hint=f"an attempt or more, up to 4 legs, APDUs of 2 to {MAX_TARGET_DATA} bytes",
+            )
 
 
 @dataclass(slots=True)
@@ -93,8 +110,10 @@ class Meter:
 
         def report(_: Any, now: float) -> None:
             self.reports += 1
-            self.stack.send(to, bytes((_REPORT, self.device & 0xFF)), now, options, service=Service.ACKD)
-            self._wire.touch(port)
+            # With no room for one more the report is lost: on a line that carries no more, most are.
+            with contextlib.suppress(LocalProtocolError):
+                self.stack.send(to, bytes((_REPORT, self.device & 0xFF)), now, options, service=Service.ACKD)
+                self._wire.touch(port)
             self._wire.at(now + self._random.expovariate(1 / mean_s), report, None)
 
         self._wire.at(self._wire.now + self._random.expovariate(1 / mean_s), report, None)
