@@ -386,6 +386,12 @@ def test_what_is_no_grid_is_refused(content: str) -> None:
     assert caught.value.hint
 
 
+def test_a_file_that_is_no_text_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "street.toml").write_bytes(STREET.encode() + b"# B\xfchlstra\xdfe\n")
+    with pytest.raises(ConfigError, match=f":{STREET.count(chr(10)) + 1}: byte FC is no text"):
+        Grid.load(tmp_path / "street.toml")
+
+
 LINES = STREET.splitlines(keepends=True)
 VALUES = st.sampled_from(
     ["1", "-1", "1e400", "nan", "true", '"J1"', '"transformer"', "[]", "[[]]", "{}", "1979-05-27", '""', "[1, 2]",

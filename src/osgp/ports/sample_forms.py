@@ -280,8 +280,7 @@ def sigmf_head(raw: bytes) -> tuple[SampleHead, str]:
     except (ValueError, RecursionError) as error:
         raise _bad(f"the metadata are no JSON: {error}", "") from error
     head = _object(_object(document, "metadata").get("global"), "global")
-    captures = document.get("captures", [])
-    captures = [_object(each, "captures") for each in captures] if isinstance(captures, list) else []
+    captures, notes = _objects(document, "captures"), _objects(document, "annotations")
     kind = head.get("core:datatype")
     if isinstance(kind, str) and kind.startswith("c"):
         raise _unknown(f"samples of the type {kind[:20]!r} are complex", "SigMF", "core:datatype", None,
@@ -298,14 +297,16 @@ def sigmf_head(raw: bytes) -> tuple[SampleHead, str]:
     if not isinstance(name, str) or "/" in name or "\\" in name or "\0" in name:
         raise _bad(f"{str(name)[:40]!r} is no name of a file beside the metadata", "core:dataset")
     stamp = first.get("core:datetime", "")
-    notes = document.get("annotations", [])
+    channels = _whole(head, "core:num_channels", 1)
+    if not channels:
+        raise _bad("these samples have no channels", "core:num_channels")
     return SampleHead(
         head.get("core:sample_rate"),
         ENCODINGS[_SIGMF_TYPES[kind]],
-        max(1, _whole(head, "core:num_channels", 1)),
+        channels,
         None,
         _whole(first, "core:header_bytes", 0),
-        tuple(_annotation(_object(each, "annotations")) for each in notes) if isinstance(notes, list) else (),
+        tuple(_annotation(each) for each in notes),
         stamp if isinstance(stamp, str) else "",
     ), name
 
@@ -343,6 +344,13 @@ def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _bad(f"{what} is no JSON object", what)
     return value
+
+
+def _objects(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = document.get(key, [])
+    if not isinstance(found, list):
+        raise _bad(f"{key} is no JSON array", key)
+    return [_object(each, key) for each in found]
 
 
 def _bad(message: str, field: str) -> DecodeError:

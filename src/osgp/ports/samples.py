@@ -156,7 +156,12 @@ def open_samples(
                 f"{name} holds raw numbers, and nobody says at what rate",
                 hint="--rate 345000 says it; WAV and SigMF files say it themselves",
             )
-        return SampleReader(source, head, checked_rate(rate), size, name, channel)
+        try:
+            rate = checked_rate(rate)
+        except BadValue as error:
+            error.args = (f"{name}: {error.message}",)
+            raise
+        return SampleReader(source, head, rate, size, name, channel)
     except BaseException:
         source.stream.close()
         raise

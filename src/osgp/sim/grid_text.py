@@ -54,7 +54,12 @@ def load_description(path: str | Path) -> GridDescription:
     """Read a grid file. Raises ConfigError with file, line and hint."""
     try:
         content = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}:{line}: byte {error.object[error.start]:02X} is no text in UTF-8", hint="save the file as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConfigError(
             f"{path} cannot be read: {reason}", hint="`osgp grid new suburban -o FILE` makes one"
