@@ -23,12 +23,17 @@ def test_curves_are_counted_and_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Q secondary 8 bytes" in capsys.readouterr().out
 
 
-def test_the_modem_can_be_counted_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_modem_is_counted_unless_the_reference_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     few = ("--packets", "20", "--errors", "10", "--from-db", "2", "--to-db", "10", "--step-db", "8", "--bytes", "8")
-    document = told(capsys, "calibrate", "--scenario", "Q", "--receiver", "modem", *few)
-    assert "modem" in document["provenance"]["receiver"]
-    for curve in document["curves"]:
-        assert curve["points"][-1][2] <= 1
+    for receiver, name in (
+        ((), "modem"),
+        (("--receiver", "modem"), "modem"),
+        (("--receiver", "reference"), "known timing"),
+    ):
+        document = told(capsys, "calibrate", "--scenario", "Q", *receiver, *few)
+        assert document["provenance"]["receiver"].startswith(name)
+        for curve in document["curves"]:
+            assert curve["points"][-1][2] <= 1
 
 
 @pytest.mark.parametrize(

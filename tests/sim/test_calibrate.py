@@ -176,7 +176,7 @@ def test_the_shipped_curves_tell_what_made_them() -> None:
 
 
 def test_the_shipped_curves_are_what_their_plan_counts() -> None:
-    """One point of each scenario again, with the seed of the provenance."""
+    """One point of each scenario again, with the seed of the provenance: the first at which more came through than a few."""
     said = CURVES.provenance
     plan, modem = (
         Plan(packets=said["packets_per_point"], errors=said["errors_per_point"], seed=said["seed"]),
@@ -185,7 +185,7 @@ def test_the_shipped_curves_are_what_their_plan_counts() -> None:
     assert said["receiver"] == modem.name
     for curve in CURVES.curves:
         if curve.lpdu_bytes == 8 and curve.carrier == "secondary":
-            point = next(each for each in curve.points if each.packets < 150)
+            point = next(each for each in curve.points if each.per < 0.9)
             again = count(plan, curve.scenario, True, 8, point.ec_n0_db, modem, OSGP)
             assert abs(again.per - point.per) < 0.05  # another version of numpy may add in another order
 

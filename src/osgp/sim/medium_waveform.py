@@ -28,9 +28,12 @@ _KEPT = 50_000
 Samples = NDArray[np.float32]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _sent(lpdu: bytes, profile: PhyProfile) -> Samples:
-    return modulate(lpdu, profile)
+    """Samples of a packet, asked for by each of its receivers; the longest have a megabyte, so few are kept."""
+    samples = modulate(lpdu, profile)
+    samples.setflags(write=False)
+    return samples
 
 
 def channel_for(
