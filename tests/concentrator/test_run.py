@@ -132,12 +132,16 @@ def test_it_commissions_devices_reads_them_and_goes_on_after_stop_and_kill(site:
     assert (code, "ended" in told) == (0, True), told
     assert not site.socket.exists()
 
+    begun = time.time()
     site.start()
     until(site.up)
     assert site.ask("status")["broadcasts"]["generation"] == generations
     kinds = site.ask("status")["airtime"]["by_class"]
     assert "commission" not in kinds, "keys and addresses were in the journal"
     assert site.ask("job", number=number)["state"] == "done"
+    past = site.ask("history")
+    assert past[0]["wall"] < begun, "what the map looked like before is in the journal"
+    assert {node[0] for step in past for node in step["nodes"].values()} >= {"up"}
 
     site.end(signal.SIGKILL)
     assert site.socket.exists()

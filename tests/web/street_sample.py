@@ -9,6 +9,7 @@ from tests.web.sample import HOSTILE, sample_tables
 
 START = 1_780_000_200.0
 ROOT = "concentrator"
+NOTHING = object()
 
 
 def node_id(index: int) -> str:
@@ -59,6 +60,9 @@ class Said:
         self.happened: list[dict[str, Any]] = []
         self.dead = False
         self.other: Any = None
+        self.past: Any = NOTHING
+        """What it kept of the time before; ``NOTHING``: it is a concentrator that keeps none."""
+        self.notices: list[dict[str, Any]] = []
         self.asked: list[str] = []
 
     def way(self, index: int) -> list[int]:
@@ -86,6 +90,8 @@ class Said:
             return self.device(what["unique_node_id"])
         if do == "table":
             return self.table(what["table"], what.get("read"))
+        if do == "history" and self.past is not NOTHING:
+            return self.past
         raise ConfigError(f"there is nothing to do of the name {do!r}")
 
     def note(self) -> str:
@@ -110,7 +116,7 @@ class Said:
             "exchanges": {"in_flight": 0, "waiting": {"billing": 2}},
             "visits": [],
             "jobs": [],
-            "notices": [],
+            "notices": self.notices,
             "journal": {"reading": 3, "profile_interval": 4, "event": 5},
             "topology": {"nodes": nodes, "links": links, "strangers": {"0a0b0c0d0e0f": "no key"}},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 import time
@@ -15,13 +16,13 @@ from fastapi import FastAPI
 
 from osgp.app.aes import psk_of
 from osgp.app.profile import OsgpProfile
+from osgp.concentrator.map_history import History, links_of, nodes_of
 from osgp.concentrator.status_socket import Feed, StatusSocket
 from osgp.street.live import LiveStreet
 from osgp.street.run import NC
 from osgp.street.torture import small_street
 from osgp.web.app import create_app
-from osgp.web.street.history import History
-from osgp.web.street.models import CENTRE, LinkRow, NodeRow, link_rows, node_rows
+from osgp.web.street.models import CENTRE
 from osgp.web.street.places import rings
 from osgp.web.street.service import StreetWatch
 from osgp.web.street.source import SocketSource
@@ -139,7 +140,7 @@ def test_a_part_from_the_middle_of_a_long_table_is_what_is_shown_first(app: Fast
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_ordered(app: FastAPI, said: Said, path: str, method: str) -> None:
     assert get(app, path, method=method).status_code == 405
-    assert not set(said.asked) - {"status", "events", "shapes"}
+    assert not set(said.asked) - {"status", "events", "shapes", "history"}
 
 
 @pytest.mark.parametrize(
@@ -244,52 +245,44 @@ def test_a_concentrator_that_was_started_again_is_listened_to_from_the_beginning
 
 
 # ---- history and places ----------------------------------------------------------------------------------------------
-def rows(said: Said) -> tuple[dict[str, NodeRow], list[LinkRow]]:
-    topology = said.status()["topology"]
-    links = link_rows(topology)
-    return node_rows(topology, links, said.shapes(), 100.0), links
+def test_pages_that_begin_again_have_the_past_that_the_concentrator_kept(said: Said) -> None:
+    kept = History()
+    for turn, state in enumerate(("up", "down", "lost")):
+        said.states[1] = state
+        topology = said.status()["topology"]
+        kept.note(START - 7200.0 + 60 * turn, nodes_of(topology), links_of(topology))
+    said.past = json.loads(json.dumps([step.to_json() for step in kept.steps()]))
+    said.states[1] = "up"
+    watch = StreetWatch(said)
+    watch.look()
+    said.wall += 1
+    watch.look()
+    assert said.asked.count("history") == 1
+    moments = watch.map()["moments"]
+    assert moments == [START - 7200, START - 7140, START - 7080, START]
+    states = [
+        next(each["state"] for each in watch.map(at)["nodes"] if each["id"] == node_id(1))
+        for at in (*moments[:3], None)
+    ]
+    assert states == ["up", "down", "lost", "up"]
 
 
-def test_history_is_bounded_fine_at_its_end_and_complete() -> None:
-    said, history = Said(6), History(most=20)
-    truth = {}
-    for turn in range(500):
-        said.states[1 + turn % 6] = "down" if turn % 4 < 2 else "up"
-        wall = START + turn
-        if history.note(wall, *rows(said)):
-            truth[wall] = dict(said.states)
-    moments = history.moments()
-    assert len(moments) <= 20
-    assert moments[0] == START, "the beginning stays"
-    assert sum(moment < START + 250 for moment in moments) >= 2, "so does something of the time between"
-    assert moments[-10:] == sorted(truth)[-10:], "the newest half is as it came"
-    for moment in moments:
-        then = history.at(moment)
-        assert then is not None
-        assert {name: each.state for name, each in then.nodes.items()} == {
-            node_id(index): state for index, state in truth[moment].items()
-        }
+@pytest.mark.parametrize("past", [None, 7, [7], [{}], [{"wall": 1, "nodes": {"a": [1]}, "links": []}]])
+def test_a_past_that_cannot_be_read_leaves_pages_with_what_they_see(said: Said, past: object) -> None:
+    said.past = past
+    watch = StreetWatch(said)
+    watch.look()
+    assert watch.trouble == ""
+    assert watch.map()["moments"] == [START]
 
 
-def test_a_device_that_is_removed_is_gone_from_then_on() -> None:
-    said, history = Said(6), History()
-    history.note(START, *rows(said))
-    said.count = 4
-    assert history.note(START + 1, *rows(said))
-    before, after = history.at(START), history.at(START + 1)
-    assert before is not None
-    assert after is not None
-    assert (len(before.nodes), len(after.nodes)) == (6, 4)
-    assert node_id(6) not in {each.b for each in after.links.values()}
-
-
-def test_a_margin_that_stays_in_its_grade_is_no_news_and_a_clock_set_back_keeps_the_order() -> None:
-    said, history = Said(3), History()
-    nodes, links = rows(said)
-    assert history.note(START, nodes, links)
-    assert not history.note(START + 1, nodes, [each._replace(ba_db=each.ba_db + 0.4) for each in links])
-    assert history.note(START - 99, nodes, [each._replace(ba_db=25.0) for each in links])
-    assert history.moments() == sorted(history.moments())
+def test_a_notice_is_told_once_although_feed_and_status_have_it(said: Said, watch: StreetWatch) -> None:
+    said.happen("notice", severity="warning", text="a clone", device=2)
+    said.notices = [
+        {"number": 1, "wall": START, "device": 2, "kind": "clone", "severity": "warning", "text": "a clone"}
+    ]
+    watch.look()
+    assert [each.kind for each in watch.events(words="clone")] == ["clone"]
 
 
 def test_without_a_drawing_everybody_has_a_place_of_his_own_on_the_ring_of_his_legs() -> None:

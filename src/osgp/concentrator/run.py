@@ -27,6 +27,7 @@ from osgp.concentrator.exchange import Priority
 from osgp.concentrator.firmware import Firmware
 from osgp.concentrator.journal import Journal
 from osgp.concentrator.orders import DEVICE_ORDERS, ordered
+from osgp.concentrator.map_history import KeptHistory
 from osgp.concentrator.outlook import asked_device, asked_table, shapes
 from osgp.concentrator.run_config import LonIpLine, RunConfig, SimulatedLine
 from osgp.concentrator.status_socket import Feed, StatusSocket
@@ -189,6 +190,7 @@ class Running:
         )
         self.broadcasts = Broadcasts(self.concentrator, self.topology, self.sender)
         self.firmware = Firmware(self.concentrator, self.topology, self.broadcasts, self.care.keys)
+        self.history = KeptHistory(journal)
         self._trouble = ""
         self._noticed = max((each.number for each in journal.notices(last=1)), default=0)
         if isinstance(config.keys, ServiceKeys):
@@ -255,6 +257,8 @@ class Running:
         self.concentrator.pause(self.line.now())
         await asyncio.sleep(_SETTLE_S)
         self.care.end()
+        wall, now = self.concentrator.wall(), self.line.now()
+        self.history.look(wall, lambda: self.topology.status(now), at_once=True)
         self.concentrator.stop(self.line.now())
         self.line.flush()
         await self.line.close()
@@ -283,6 +287,7 @@ class Running:
             at = wall - (self.concentrator.now - event.at)
             name = event.unique_node_id.hex()
             self.feed.add("topology", at, unique_node_id=name, what=event.what, text=event.text)
+        self.history.look(wall, lambda: self.topology.status(self.concentrator.now))
         keys = self.config.keys
         if isinstance(keys, ServiceKeys) and keys.trouble != self._trouble:
             self._trouble = keys.trouble
@@ -315,6 +320,9 @@ class Running:
 
     def _table(self, asked: Mapping[str, Any], now: float) -> Any:
         return asked_table(asked, self.concentrator, self.topology)
+
+    def _history(self, asked: Mapping[str, Any], now: float) -> Any:
+        return [step.to_json() for step in self.history.steps()]
 
     def _shapes(self, asked: Mapping[str, Any], now: float) -> Any:
         simulated = self.line.devices if isinstance(self.line, _Simulated) else []
@@ -432,6 +440,7 @@ _QUESTIONS: dict[str, Callable[[Running, Mapping[str, Any], float], Any]] = {
     "doors": Running._doors,
     "device": Running._device,
     "table": Running._table,
+    "history": Running._history,
     "shapes": Running._shapes,
     "jobs": Running._jobs,
     "job": Running._job,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from osgp.concentrator.core import AlarmRaised, DeviceSilent, StepStored, VisitEnded
+from osgp.concentrator.map_history import KeptHistory
 from osgp.concentrator.outlook import asked_device, asked_table
 from osgp.concentrator.status_socket import Feed
 from osgp.sim.grid_picture import Box, Line, draw
@@ -91,7 +92,7 @@ class LiveStreet:
 
     # ---- from outside -----------------------------------------------------------------------------------------------
     def ask(self, do: str, **what: Any) -> Any:
-        """A question as to a concentrator's socket: status, devices, device, table, shapes, jobs, job, events.
+        """A question as to a concentrator's socket: status, devices, device, table, shapes, history, jobs, job, events.
 
         Raises NoAnswer, ConfigError.
         """
@@ -142,6 +143,7 @@ class LiveStreet:
     def _began(self, run: StreetRun) -> None:
         run.listener = lambda events, now: self._told(run, events, now)
         self._drawing = _drawing(run)
+        self._history = KeptHistory(run.journal)
         run.wire.at(_TIDY_S, lambda _, now: self._tidy(run, now), None)
         self._run = run
 
@@ -206,6 +208,8 @@ class LiveStreet:
                 return asked_table(asked, concentrator, run.topology)
             case "shapes":
                 return self._drawing
+            case "history":
+                return [step.to_json() for step in self._history.steps()]
             case "jobs":
                 return concentrator.jobs.status()
             case "job":
@@ -223,6 +227,7 @@ class LiveStreet:
             wall = run.wall(now) - (now - found.at)
             name = found.unique_node_id.hex()
             self.feed.add("topology", wall, unique_node_id=name, what=found.what, text=found.text)
+        self._history.look(run.wall(now), lambda: run.topology.status(now))
 
     def _tidy(self, run: StreetRun, now: float) -> None:
         run.journal.forget(run.wall(now) - self.keep_s)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["CENTRE", "SEVERITIES", "STATES", "Happened", "LinkRow", "NodeRow", "link_rows", "node_rows"]
+from osgp.concentrator.map_history import LinkRow, NodeThen
+
+__all__ = ["CENTRE", "SEVERITIES", "STATES", "Happened", "NodeRow", "node_rows"]
 
 CENTRE = "concentrator"
 """The concentrator, as a node."""
@@ -46,24 +48,13 @@ class NodeRow:
         """Links of the way; 0 if there is none."""
         return len(self.way)
 
+    def then(self) -> NodeThen:
+        """What a history keeps of it."""
+        return NodeThen(self.state, self.standing, self.way, self.backup, self.way_alternate, self.backup_alternate)
+
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         return {**asdict(self), "legs": self.legs}
-
-
-class LinkRow(NamedTuple):
-    """A link between two nodes on a carrier: how well ``b`` hears ``a`` and ``a`` hears ``b``, dB above what reception needs."""
-
-    a: str
-    b: str
-    alternate: bool
-    ab_db: float
-    ba_db: float
-
-    @property
-    def key(self) -> tuple[str, str, bool]:
-        """Which link this is."""
-        return self.a, self.b, self.alternate
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +72,6 @@ class Happened:
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         return asdict(self)
-
-
-def link_rows(topology: Mapping[str, Any]) -> list[LinkRow]:
-    """The links of a concentrator's topology."""
-    return [
-        LinkRow(
-            str(each["a"]),
-            str(each["b"]),
-            bool(each["alternate"]),
-            float(each["margin_ab_db"]),
-            float(each["margin_ba_db"]),
-        )
-        for each in topology["links"]
-    ]
 
 
 def node_rows(

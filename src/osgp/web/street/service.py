@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from osgp.concentrator.map_history import History, LinkRow, Step, Then, links_of, step_from_json
 from osgp.web.errors import Problem
-from osgp.web.street.history import History, Then, node_then
-from osgp.web.street.models import CENTRE, SEVERITIES, STATES, Happened, LinkRow, NodeRow, link_rows, node_rows
+from osgp.web.street.models import CENTRE, SEVERITIES, STATES, Happened, NodeRow, node_rows
 from osgp.web.street.places import rings
 from osgp.web.street.source import Source
 from osgp.web.street.telling import told
@@ -25,6 +25,8 @@ __all__ = ["StreetWatch"]
 _EVENTS = 2000
 _TOLD_TWICE = ("alarm",)
 """Notices that the feed of events has as well."""
+_NOTICE = "notice"
+"""An event that is a notice, which ``status`` has too, with its kind."""
 _NO_SHAPES: dict[str, Any] = {"kinds": {}, "names": {}, "places": {}, "cables": []}
 _FORM = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -58,6 +60,7 @@ class StreetWatch:
         self._number = 0
         self._feed_at = self._notice_at = 0
         self._looks = 0
+        self._has_past = False
         self._places: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="street watch", daemon=True)
@@ -93,13 +96,24 @@ class StreetWatch:
         if seen.now < self._seen.now:  # it was started again, and counts from the beginning
             self._feed_at = 0
         events = self.source.ask("events", after=self._feed_at)
-        seen.links = link_rows(topology)
+        seen.links = links_of(topology)
         seen.nodes = node_rows(topology, seen.links, seen.shapes, seen.now)
         seen.strangers = {str(name): str(why) for name, why in topology["strangers"].items()}
+        before = None if self._has_past else self._past()
         with self._lock:
             self._seen = seen
-            self.history.note(seen.wall, seen.nodes, seen.links)
+            if before is not None:
+                self._has_past = True
+                self.history.load(before)
+            self.history.note(seen.wall, {name: each.then() for name, each in seen.nodes.items()}, seen.links)
             self._tell(events, status.get("notices", []))
+
+    def _past(self) -> list[Step]:
+        """What the concentrator kept of the time before these pages; nothing of one that keeps none, or speaks of it otherwise."""
+        try:
+            return [step_from_json(each) for each in self.source.ask("history")]
+        except (ConfigError, *_FORM):
+            return []
 
     def _shapes(self, topology: Mapping[str, Any]) -> dict[str, Any]:
         """Kinds and places; asked for again only while somebody has none."""
@@ -122,7 +136,8 @@ class StreetWatch:
         fresh = [each for each in notices if each["number"] > self._notice_at]
         self._notice_at = max([self._notice_at, *(each["number"] for each in fresh)])
         fresh = [each for each in fresh if each["kind"] not in _TOLD_TWICE]
-        for event in sorted([*events, *fresh], key=lambda each: float(each["wall"])):
+        others = [each for each in events if each["kind"] != _NOTICE]
+        for event in sorted([*others, *fresh], key=lambda each: float(each["wall"])):
             self._number += 1
             self._events.append(told(self._number, event, ids, names))
         self._feed_at = max([self._feed_at, *(each["number"] for each in events)])
@@ -268,7 +283,7 @@ def _searched(event: Happened) -> str:
 
 
 def _now(seen: _Seen) -> Then:
-    nodes = {name: node_then(each) for name, each in seen.nodes.items()}
+    nodes = {name: each.then() for name, each in seen.nodes.items()}
     return Then(seen.wall, nodes, {each.key: each for each in seen.links})
 
 
