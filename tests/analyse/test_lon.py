@@ -158,6 +158,35 @@ def test_two_bytes_too_many_are_taken_for_a_crc_that_does_not_fit(frame: bytes) 
         assert ("error" in told[0]) == (crc is not False)
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer_"),
+    [(b"\x51", RESPONSE[8:]), (b"\x62\x01", b"\x22"), (CARRIED, RESPONSE[8:])],
+    ids=["status", "done", "of a chain"],
+)
+def test_two_bytes_behind_a_response_that_is_read_by_its_request_are_too_many(asked: bytes, answer_: bytes) -> None:
+    sound = session(answer_, response=True)
+    for stray in (bytes(2), b"\xde\xad"):
+        observer = LonObserver()
+        assert observer.frame(session(asked)).ok
+        row = observer.frame(sound + stray)
+        assert not row.ok
+        assert f"2 bytes too many (lon: Lpdu at byte {len(sound)}); likely a CRC that does not fit" in row.error
+        assert row.text.endswith(row.error)
+        assert row.tree is not None
+        assert row.tree.error == row.error
+        found = dissect_frame(sound + stray)
+        assert json.loads(found.tree_json(asked)) == found.tree(asked).to_json()
+        assert stray in [each.raw for _, each in found.tree(asked).walk()], "they are shown"
+        assert found.ok, "without its request nobody knows"
+        assert not found.problem()
+        (row,) = [each for each in observer.cnip(data_packet(sound + stray)) if each.error]
+        assert row.text.endswith(row.error)
+        assert observer.frame(sound + stray, crc=False).ok, "somebody knows that there is none"
+        assert observer.frame(with_crc(sound + stray)).ok, "its own CRC is right"
+    assert observer.frame(sound).ok
+    assert observer.frame(sound + bytes(3)).ok
+
+
 def test_commands_whose_bytes_may_be_followed_by_others_and_open_messages_keep_theirs() -> None:
     for apdu in (b"\x59\0\0", b"\x01\0\0", b"\x80\1\0\0", b"\x51"):
         assert dissect_frame(session(apdu)).ok

@@ -10,17 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp.analyse import lon_capture
 from osgp.analyse.lon import dissect_cnip, dissect_frame
 from osgp.analyse.lon_capture import cnip_json, explain_capture
 from osgp.analyse.lon_text import batch_lines, frame_text
 from osgp.analyse.lonbatch import read_columns
 from osgp.bench.lon_capture import mixed_lpdu, write_mixed
 from osgp.lon.cnip import data_packet
+from osgp.lon.commands import COMMANDS
 from osgp.lon.crc import with_crc
 from osgp.lon.tpdu import Spdu, SpduType, Tpdu
 from osgp.ports.capture import CaptureWriter, Endpoint, lon_frames
+from osgp.ports.datagram import FAULTS, LinkType
 from osgp.wire.errors import ConfigError, Truncated, UnknownCode
-from tests.analyse.test_lon import KEY, SECRET, vectors
+from tests.analyse.test_lon import KEY, SECRET, session, vectors
+from tests.ports.captures import pcap_file
 
 FRAMES = 1500
 ENDS = (Endpoint("10.73.1.10", 2541), Endpoint("10.73.1.20", 2541))
@@ -105,6 +109,28 @@ def test_other_carriers_and_forms_of_captures_are_explained_too(tmp_path: Path) 
         list(explain_capture(tmp_path / "nothing"))
 
 
+def test_a_capture_of_any_form_is_explained_as_each_of_its_datagrams_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(8)
+    datagrams = [b"".join(data_packet(mixed_lpdu(chance), crc=True) for _ in range(1 + each % 3)) for each in range(30)]
+    for number in range(0, 30, 7):
+        datagrams[number] = datagrams[number][: chance.randrange(len(datagrams[number]))]
+    ends = (Endpoint("192.0.2.1", 1628),) * 2
+    for crc in (None, True, False):
+        told = [found.tree().to_json() for datagram in datagrams for found in dissect_cnip(datagram, crc=crc)]
+        for numba in (True, False):
+            for name in ("some.pcap", "some.pcapng"):
+                with CaptureWriter(tmp_path / name, hide_keys=False) as writer:
+                    for number, datagram in enumerate(datagrams):
+                        writer.write_datagram(*ends, datagram, float(number))
+                with monkeypatch.context() as patch:
+                    if not numba:
+                        patch.setattr(lon_capture, "find_spec", lambda _: None)
+                    texts = [json.loads(text) for text in explain_capture(tmp_path / name, crc=crc)]
+                assert texts == told
+
+
 def test_lines_of_a_capture_are_those_of_its_frames(mixed: Path) -> None:
     lines = list(batch_lines(read_columns(mixed), numbered=False))
     assert len(lines) == FRAMES
@@ -116,6 +142,45 @@ def test_lines_of_a_capture_are_those_of_its_frames(mixed: Path) -> None:
             assert line == frame_text(found)
         else:  # the columns stop at headers: what is wrong inside a message is not told
             assert frame_text(found).startswith(line)
+
+
+def hostile(chance: random.Random) -> bytes:
+    """A frame of any kind with any code in it, as it is or changed, cut, with bytes behind it or lost."""
+    raw = bytearray(mixed_lpdu(chance))
+    if chance.random() < 0.5:
+        code, second = chance.choice(list(COMMANDS))
+        apdu = bytes((code, second or 0)) + chance.randbytes(chance.randrange(24))
+        raw = bytearray(session(apdu, response=chance.random() < 0.5))
+    for _ in range(chance.choice((0, 0, 1, 3))):
+        raw[chance.randrange(len(raw))] = chance.randrange(256)
+    place = chance.randrange(len(raw))
+    how = chance.randrange(8)
+    if how == 0:
+        del raw[place:]
+    elif how == 1:
+        raw += chance.randbytes(chance.choice((1, 2, 16)))
+    elif how == 2:
+        del raw[place : place + 2]
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lines_of_hostile_frames_are_those_of_each_by_itself(seed: int) -> None:
+    chance = random.Random(seed)
+    frames = [hostile(chance) for _ in range(150)]
+    lines = list(batch_lines(read_columns(pcap_file(frames, LinkType.LPDU)), numbered=False))
+    assert len(lines) == len(frames)
+    same = 0
+    for line, raw in zip(lines, frames):
+        found = dissect_frame(raw, crc=False)
+        for words in FAULTS.values():  # which columns tell in their own words
+            line = line.removesuffix(f": {words}") if words else line
+        if found.ok and not (isinstance(found.pdu, (Tpdu, Spdu)) and found.pdu.header.type == SpduType.REMINDER):
+            assert line == frame_text(found)
+            same += 1
+        elif found.pdu is not None or found.apdu:  # the headers are sound
+            assert frame_text(found).startswith(line)
+    assert same > 70
 
 
 def test_lines_are_numbered_hide_keys_and_tell_what_is_no_frame(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ class Dissection:
     error: str = ""
     _layers: list[Layer] = field(default_factory=list)
     _apdu_at: int = 0
+    _crc_sought: bool = False  # and none found: its last bytes may be a damaged one
 
     @property
     def ok(self) -> bool:
@@ -121,6 +122,13 @@ class Dissection:
         """Whom it is for; for the answer of a group's member the node that asked."""
         return None if self.npdu is None else _destination(self.npdu)
 
+    def problem(self, request: bytes | None = None) -> str:
+        """``error``; and, of a response that is read by its ``request``, whether two bytes follow it as those of a damaged CRC do."""
+        if self.error or not (self._crc_sought and request and self.is_response):
+            return self.error
+        left = two_are_left(self.pdu, self.apdu, target_apdu(request))
+        return _two_too_many(self._apdu_at + len(self.apdu)) if left else ""
+
     def tree(self, request: bytes | None = None) -> ExplainNode:
         """Every field of every layer with offsets from the start of the frame. ``request``: the APDU that a response answers."""
         root = at = ExplainNode("Frame", type="record", size=len(self.raw), raw=self.raw)
@@ -132,7 +140,7 @@ class Dissection:
             inner.shift(start)
             (_child(at, name) or at).children.append(inner)
             at = inner
-        root.error = self.error or root.error
+        root.error = self.problem(request) or root.error
         return root
 
     def tree_json(self, request: bytes | None = None) -> str:
@@ -147,7 +155,8 @@ class Dissection:
             if not carrier and _ERROR in text:  # what is damaged is the innermost layer
                 text = damaged_json(struct, context, raw[start:end], start)
             carrier = name
-        return with_error(text, self.error) if self.error else text
+        error = self.problem(request)
+        return with_error(text, error) if error else text
 
     def _all_layers(self, request: bytes | None) -> list[Layer]:
         if not self.apdu:
@@ -315,8 +324,9 @@ def _lpdu(found: Dissection, start: int, end: int, crc: bool | None) -> None:
         return
     found.npdu = npdu
     masked = _pdu(found, PduType(npdu.control.pdu_type), npdu.control.version, inner - len(npdu.pdu), inner)
-    if crc is None and not checked and not found.error and two_are_left(found.pdu, found.apdu):
-        found.error = f"2 bytes too many (lon: Lpdu at byte {inner - CRC_SIZE}); likely a CRC that does not fit"
+    found._crc_sought = crc is None and not checked
+    if found._crc_sought and not found.error and two_are_left(found.pdu, found.apdu):
+        found.error = _two_too_many(inner)
     if masked and checked:  # the old CRC would tell something about what was masked
         good = with_crc(found.raw[end - len(frame) : inner])[-CRC_SIZE:]
         found.raw = found.raw[:inner] + (good if found.crc else bytes((MASK,)) * CRC_SIZE) + found.raw[end:]
@@ -363,8 +373,13 @@ def _hide(found: Dissection, start: int, shown: bytes, end: int) -> bool:
     return True
 
 
-def two_are_left(pdu: Tpdu | Spdu | AuthPdu | None, apdu: bytes) -> bool:
-    """Whether two bytes follow all that a frame declares, as those of a damaged CRC do; a response's layout is not known here.
+def _two_too_many(end: int) -> str:
+    return f"2 bytes too many (lon: Lpdu at byte {end - CRC_SIZE}); likely a CRC that does not fit"
+
+
+def two_are_left(pdu: Tpdu | Spdu | AuthPdu | None, apdu: bytes, asked: bytes = b"") -> bool:
+    """Whether two bytes follow all that a frame declares, as those of a damaged CRC do. ``asked``: the APDU that a response answers;
+    the layout of a response is not known without it.
 
     ``pdu``: None for an APDU without one. A project choice: such a frame is taken for damaged where nobody says that it has no CRC.
     """
@@ -372,12 +387,15 @@ def two_are_left(pdu: Tpdu | Spdu | AuthPdu | None, apdu: bytes) -> bool:
         return len(pdu._rest) == CRC_SIZE
     if pdu is not None and pdu.header.type in _SILENT[type(pdu)]:
         return len(apdu) == CRC_SIZE
-    target = target_apdu(apdu)
-    if not target or not is_command(target[0]) or (isinstance(pdu, Spdu) and pdu.header.type == SpduType.RESPONSE):
-        return False
-    known = command(target[0], target[1:])
     try:
-        return not known.padded and len(known.request.decode(target)._rest) == CRC_SIZE
+        if isinstance(pdu, Spdu) and pdu.header.type == SpduType.RESPONSE:
+            known = bool(apdu and asked) and is_command(asked[0])
+            return known and len(decode_response(asked, apdu)._rest) == CRC_SIZE
+        target = target_apdu(apdu)
+        if not target or not is_command(target[0]):
+            return False
+        about = command(target[0], target[1:])
+        return not about.padded and len(about.request.decode(target)._rest) == CRC_SIZE
     except DecodeError:
         return False
 

@@ -38,7 +38,7 @@ from osgp.lon.lpdu import Lpdu, LpduWithCrc
 from osgp.lon.npdu import ENHANCED, LEGACY, Npdu, PduType
 from osgp.lon.redact import redacted_apdu
 from osgp.lon.tpdu import VERSIONS, Spdu, SpduType, Tpdu, TpduType
-from osgp.ports.capture import LonFrame, lon_frames, packets_of
+from osgp.ports.capture import packets_of, read_capture
 from osgp.ports.datagram import Fault
 from osgp.ports.pcap import CaptureFrame, PcapReader, Source, reader_of
 from osgp.wire import Layout, layout_of
@@ -70,8 +70,9 @@ _CHUNK = 1024
 def explain_capture(path: Path | str, *, crc: bool | None = None) -> Iterator[str]:
     """The JSON text of each packet of a control network in a capture file, in order.
 
-    ``crc``: whether CN/IP packets end with the frame's CRC (None: taken for one if it is right). Raises as
-    ``osgp.ports.capture.lon_frames``. One process: handing texts from one to another costs as much as making them.
+    pcap and pcapng give the same texts, with Numba or without: those of each datagram by itself. ``crc``: whether CN/IP packets end
+    with the frame's CRC (None: taken for one if it is right). Raises as ``osgp.ports.capture.lon_frames``. One process: handing texts
+    from one to another costs as much as making them.
     """
     try:
         data = Path(path).read_bytes()
@@ -79,8 +80,8 @@ def explain_capture(path: Path | str, *, crc: bool | None = None) -> Iterator[st
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     reader = reader_of(Source(io.BytesIO(data)))
     if not isinstance(reader, PcapReader) or find_spec("numba") is None:
-        for packet in lon_frames(data, crc=crc):
-            yield from _explained(packet, crc)
+        for frame in read_capture(data):
+            yield from _explained(frame, crc)
     else:
         yield from _explained_blocks(data, reader, _blocks(data, reader), crc)
 
@@ -105,8 +106,7 @@ def _explained_blocks(data: bytes, reader: PcapReader, blocks: Iterable[Block], 
                     number, offset, size, length, time_ns = (int(column[row]) for column in records)
                     raw = data[offset : offset + size]
                     frame = CaptureFrame(number, time_ns, raw, reader.link_type, length, 0, offset)
-                    for packet in packets_of(frame, crc=crc):
-                        yield from _explained(packet, crc)
+                    yield from _explained(frame, crc)
                 row += 1
 
 
@@ -145,7 +145,9 @@ def _say_what_is_wrong(reader: PcapReader, place: int) -> None:
     reader.record()
 
 
-def _explained(packet: LonFrame, crc: bool | None) -> Iterator[str]:
+def _explained(frame: CaptureFrame, crc: bool | None) -> Iterator[str]:
+    """The texts of a captured frame; its first packet tells what it is, and holds the whole datagram."""
+    packet = next(packets_of(frame, crc=crc))
     if not packet.carrier:
         return
     if packet.carrier == "lonip":

@@ -131,7 +131,8 @@ class LonObserver:
                         fields["after_ms"] = round((time_s - asked.time_s) * 1e3, 3)
             elif found.pdu.header.type in (SpduType.REQUEST, SpduType.REM_MSG) and found.apdu:
                 self._remember(found, time_s)
-        row = LonRow(offset, found.raw, found.direction, found.fields(request), found.error, found.tree(request))
+        error = found.problem(request)
+        row = LonRow(offset, found.raw, found.direction, found.fields(request), error, found.tree(request))
         row.fields.update(fields)
         row.text = frame_text(found, request)
         row.request = request

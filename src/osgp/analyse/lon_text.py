@@ -77,7 +77,8 @@ def frame_text(frame: Dissection, request: bytes | None = None) -> str:
         line += _members(members)
     if frame.apdu:
         line += f" {apdu_text(frame.apdu, frame.is_response, request)}"
-    return f"{line}: {frame.error}" if frame.error else line
+    error = frame.problem(request)
+    return f"{line}: {error}" if error else line
 
 
 def apdu_text(apdu: bytes, response: bool = False, request: bytes | None = None) -> str:
