@@ -62,6 +62,8 @@ class StreetWatch:
         self._looks = 0
         self._has_past = False
         self._places: dict[str, tuple[float, float]] = {}
+        self._laid: dict[str, tuple[str, ...]] = {}
+        """The ways by which places on rings were made; one that is lost leaves its device where it was."""
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="street watch", daemon=True)
 
@@ -223,11 +225,13 @@ class StreetWatch:
         }
 
     def _placed(self, seen: _Seen) -> dict[str, tuple[float, float]]:
-        """Where everybody stands: as drawn, or on rings, which are laid out anew only when somebody comes."""
+        """Where everybody stands: as drawn, or on rings, which are laid out anew when somebody comes or is behind somebody else."""
         drawn = {name: (place[0], place[1]) for name, place in seen.shapes["places"].items() if place}
         missing = [name for name in (CENTRE, *seen.nodes) if name not in drawn and name not in self._places]
-        if missing and not drawn:
-            self._places = rings({name: each.way for name, each in seen.nodes.items()})
+        if not drawn:
+            ways = {name: each.way or self._laid.get(name, ()) for name, each in seen.nodes.items()}
+            if missing or ways != self._laid:
+                self._places, self._laid = rings(ways), ways
         elif missing:  # beside the drawing
             low = max(y for _, y in drawn.values()) + 60.0
             for name in missing:
