@@ -95,6 +95,22 @@ def test_an_image_has_a_mac_for_each_device(place: Path, tmp_path: Path, capsys:
     assert _json(capsys, "image-mac", NODE.hex(), str(image))["mac"] == expected
 
 
+def test_labels_of_another_network_are_those_of_its_profile(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = '[labels]\nkfw = "ANOTHER/FW"\n'
+    (tmp_path / "other.toml").write_text(other)
+    image = tmp_path / "image.bin"
+    image.write_bytes(bytes(1000))
+    assert run(["keys", "put", NODE.hex(), "UMK", "--key", "env:UMK"]) == 0
+    ours = _json(capsys, "image-mac", NODE.hex(), str(image))["mac"]
+    monkeypatch.setenv("OSGP_PROFILE", str(tmp_path / "other.toml"))
+    theirs = image_mac(device_keys(Key(UMK), NODE, OsgpProfile.from_toml(other)).kfw, bytes(1000)).hex()
+    assert ours != theirs == _json(capsys, "image-mac", NODE.hex(), str(image))["mac"]
+    monkeypatch.setenv("OSGP_PROFILE", str(tmp_path / "none.toml"))
+    assert "none.toml" in _said(capsys, "image-mac", NODE.hex(), str(image), status=1)
+
+
 def test_a_list_is_taken_over_and_given_away_encrypted_or_wrapped(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,17 @@ name = "kitchen"
     assert psk.hex() not in repr(found)
 
 
+def test_a_network_with_other_numbers_names_its_profile(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('name = "elsewhere"\n[labels]\npsk = "ANOTHER/DC"\n')
+    found = load_run_config(written(tmp_path, EXAMPLE.replace("# profile =", "profile =").replace("network", "other")))
+    assert found.profile.name == "elsewhere"
+    device = node_id_of(1, 0)
+    grant = found.keys.grant(device, NC)
+    assert isinstance(grant, Grant)
+    assert grant.psk == psk_of(lab_umk(1, device), device, NC, 1, found.profile)
+    assert grant.psk != psk_of(lab_umk(1, device), device, NC, 1, OsgpProfile())
+
+
 OLD = """
 [legacy]
 allowed = true

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from osgp.ports.network_profile import read_profile
 from osgp.ports.vault import Vault, default_vault_path, read_passphrase
 from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
 from osgp.ports.vault_service import KeyService, VaultKeys
@@ -50,7 +51,7 @@ def vault_keys(vault: Path | None) -> Iterator[VaultKeys]:
     place = place_of(vault)
     if not place.exists():
         Vault.open(place, " ")  # says that it is not there before anybody types a passphrase
-    keys = VaultKeys(Vault.open(place, read_passphrase()), place)
+    keys = VaultKeys(Vault.open(place, read_passphrase()), place, read_profile())
     with keys.held():
         yield keys
 
@@ -64,7 +65,7 @@ def opened(vault: Path | None, hsm: Path | None, token: str) -> Iterator[KeyServ
         return
     folder = place_of(vault).parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = HsmKeys.open(hsm, token, read_pin(os.environ), hsm_trail(folder, token))
+    keys = HsmKeys.open(hsm, token, read_pin(os.environ), hsm_trail(folder, token), read_profile())
     try:
         yield keys
     finally:

@@ -144,6 +144,7 @@ class Concentrator:
         broadcaster: Broadcaster | None = None,
         chains: Callable[[], Sequence[tuple[Hop, ...]]] = lambda: ((),),
         override: Callable[[Job], bool] = lambda job: False,
+        profile: OsgpProfile | None = None,
         message: Callable[[Event, float], bool] = lambda event, now: False,
     ) -> None:
         self.stack = stack
@@ -155,6 +156,7 @@ class Concentrator:
             stack.management = GuardedManagement(stack.configuration)
         self.journal = journal
         self.config = config or ConcentratorConfig()
+        self.profile = profile or OsgpProfile()
         self.broadcaster = broadcaster
         self.chains = chains
         self.message = message
@@ -263,7 +265,7 @@ class Concentrator:
             raise ConfigError(
                 f"device {device} is not in the concentrator's care", hint="it is unknown, or not commissioned yet"
             )
-        return PowerLineAccess(self.exchanges, self.tasks, peer, priority)
+        return PowerLineAccess(self.exchanges, self.tasks, peer, priority, limits=self.profile.limits)
 
     async def broadcast(self, plaintext: bytes, groups: tuple[int, ...], priority: Priority) -> None:
         """A secured broadcast, over every chain that is needed to reach everybody. Raises ConfigError, SecurityError."""
@@ -434,7 +436,7 @@ class Concentrator:
 
     def _senders(self, source: SubnetNode, code: int, now: float) -> list[int]:
         """Who may have sent an alert: the device at ``source``, then those that are reached through it."""
-        if code & ~1 != OsgpProfile().codes.alert:
+        if code & ~1 != self.profile.codes.alert:
             return []
         route = self.exchanges.routes.route
         place = (source.subnet, source.node)

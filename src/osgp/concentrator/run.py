@@ -91,7 +91,7 @@ class _LonIp:
 class _Simulated:
     """A wire that lives on the loop; its time begins with zero."""
 
-    def __init__(self, given: SimulatedLine) -> None:
+    def __init__(self, given: SimulatedLine, profile: OsgpProfile) -> None:
         loop = asyncio.get_running_loop()
         levels = line_levels(len(given.devices) + 1, first_db=given.first_db, step_db=given.step_db)
         self.name = f"simulated line of {len(given.devices)} devices"
@@ -100,7 +100,7 @@ class _Simulated:
         self.port: Port | None = None
         self.phases = given.phases
         self.devices = [
-            PowerLineDevice(kind, seed=given.seed, index=index, start=time.time())
+            PowerLineDevice(kind, seed=given.seed, index=index, start=time.time(), profile=profile)
             for index, kind in enumerate(given.devices)
         ]
         self._task: asyncio.Task[None] | None = None
@@ -144,7 +144,7 @@ class Running:
         self.config = config
         self.journal = journal
         self.feed = Feed()
-        profile, random = OsgpProfile(), Random(secrets.randbits(64))
+        profile, random = config.profile, Random(secrets.randbits(64))
         configuration = Configuration(config.unique_node_id)
         configuration.join(0, domain_entry(config.domain, config.subnet, config.node))
         configuration.block.last = configuration.block.last.with_(non_group_timer=15)
@@ -176,6 +176,7 @@ class Running:
             routes=self.topology,
             chains=self.topology.chains,
             broadcaster=self.sender,
+            profile=profile,
         )
         self.care = NetworkCare(
             self.concentrator,
@@ -211,7 +212,7 @@ class Running:
     @classmethod
     async def open(cls, config: RunConfig) -> Running:
         """Begin. Raises ConfigError, PortClosed, StoreError."""
-        simulated = _Simulated(config.line) if isinstance(config.line, SimulatedLine) else None
+        simulated = _Simulated(config.line, config.profile) if isinstance(config.line, SimulatedLine) else None
         now = simulated.now() if simulated is not None else asyncio.get_running_loop().time()
         journal = Journal(config.journal, wall=time.time())
         try:

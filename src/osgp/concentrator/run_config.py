@@ -24,6 +24,7 @@ from osgp.concentrator.run_ways import StaticWays, static_ways
 from osgp.crypto.keys import Key, KeyUse
 from osgp.lon.address import SubnetNode
 from osgp.lon.lonip_map import Endpoint
+from osgp.ports.network_profile import read_profile
 from osgp.ports.vault import Vault, default_vault_path, read_passphrase, resolve_key
 from osgp.ports.vault_hsm import HsmKeys, hsm_trail, read_pin
 from osgp.ports.vault_service import VaultKeys
@@ -36,6 +37,7 @@ __all__ = ["EXAMPLE", "LaboratoryKeys", "LonIpLine", "RunConfig", "SimulatedLine
 
 EXAMPLE = """\
 # A data concentrator: osgp concentrator run THIS.toml
+# profile = "network.toml"            # message codes, labels, limits where a network differs
 journal = "street.sqlite"
 socket = "concentrator.sock"          # only its owner may open it
 
@@ -118,7 +120,8 @@ class SimulatedLine:
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """Everything. ``domain``, ``subnet``, ``node``: the concentrator's own place; ``unique_node_id``: NC; ``ways``: in place of
-    what is found out; ``legacy``: devices that may be asked by the broken suite."""
+    what is found out; ``legacy``: devices that may be asked by the broken suite; ``profile``: the
+    numbers of the network."""
 
     line: LonIpLine | SimulatedLine
     journal: Path
@@ -131,6 +134,7 @@ class RunConfig:
     concentrator: ConcentratorConfig = field(default_factory=ConcentratorConfig)
     ways: StaticWays | None = None
     legacy: Mapping[bytes, LegacyGrant] = field(default_factory=dict)
+    profile: OsgpProfile = field(default_factory=OsgpProfile)
 
 
 class LaboratoryKeys:
@@ -166,18 +170,20 @@ def load_run_config(path: str | Path) -> RunConfig:
 
 
 def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
-    _known(given, ("journal", "socket", "place", "line", "keys", "legacy", "topology", "concentrator"), "")
+    _known(given, ("profile", "journal", "socket", "place", "line", "keys", "legacy", "topology", "concentrator"), "")
     place = _table(given, "place")
     _known(place, ("unique_node_id", "domain", "subnet", "node"), "place.")
     subnet, node = _value(place, "subnet", 1), _value(place, "node", 1)
     if not (1 <= subnet <= 255 and 1 <= node <= 127):
         raise ConfigError(f"the place of the concentrator is subnet 1 to 255, node 1 to 127, not {subnet}/{node}")
     domain = _octets(place.get("domain", "4F5347"), "place.domain", (0, 1, 3, 6))
+    named = _value(given, "profile", "")
+    profile = read_profile(folder / named if named else None)
     return RunConfig(
         line=_line(_table(given, "line"), folder),
         journal=folder / _value(given, "journal", "concentrator.sqlite"),
         socket=folder / _value(given, "socket", "concentrator.sock"),
-        keys=_keys(_table(given, "keys"), folder),
+        keys=_keys(_table(given, "keys"), folder, profile),
         unique_node_id=_octets(place.get("unique_node_id"), "place.unique_node_id", (6,)),
         domain=domain,
         subnet=subnet,
@@ -185,6 +191,7 @@ def _config(given: Mapping[str, Any], folder: Path, text: str) -> RunConfig:
         concentrator=ConcentratorConfig.from_mapping(_table(given, "concentrator")),
         ways=static_ways(_table(given, "topology"), text),
         legacy=_legacy(_table(given, "legacy"), _table(given, "keys"), folder),
+        profile=profile,
     )
 
 
@@ -225,10 +232,10 @@ def _doors(given: Mapping[str, Any], folder: Path) -> DoorOptions:
     return DoorOptions(_value(given, "optical", ""), _value(given, "mep", ""), keys_dir)
 
 
-def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
+def _keys(given: Mapping[str, Any], folder: Path, profile: OsgpProfile) -> KeySource:
     _known(given, ("laboratory", "devices", "foreign", "vault", "passphrase", "hsm", "token", "pin", "trail"), "keys.")
     if "laboratory" in given:
-        return LaboratoryKeys(_value(given, "laboratory", 1))
+        return LaboratoryKeys(_value(given, "laboratory", 1), profile)
     grants: dict[bytes, Grant] = {}
     vault = folder / Path(_value(given, "vault", "")).expanduser() if "vault" in given else None
     for entry in _value(given, "devices", []):
@@ -244,11 +251,12 @@ def _keys(given: Mapping[str, Any], folder: Path) -> KeySource:
     foreign = frozenset(_octets(each, "keys.foreign", (6,)) for each in _value(given, "foreign", []))
     table = KeyTable(grants, foreign)
     if "hsm" in given:
-        return ServiceKeys(_hsm_keys(given, folder), foreign, table=table)
+        return ServiceKeys(_hsm_keys(given, folder, profile), foreign, table=table)
     if vault is None or (grants and "passphrase" not in given):
         return table
     passphrase = _secret(given, "passphrase", folder)
-    return ServiceKeys(VaultKeys(Vault.open(vault, passphrase or read_passphrase()), vault), foreign, table=table)
+    service = VaultKeys(Vault.open(vault, passphrase or read_passphrase()), vault, profile)
+    return ServiceKeys(service, foreign, table=table)
 
 
 def _legacy(given: Mapping[str, Any], keys: Mapping[str, Any], folder: Path) -> dict[bytes, LegacyGrant]:
@@ -299,12 +307,12 @@ def _key(source: str, what: str, name: str, vault: Path | None, folder: Path, us
     return resolve_key(source, use=use, vault_path=vault), source if source.startswith(("env:", "vault:")) else "file"
 
 
-def _hsm_keys(given: Mapping[str, Any], folder: Path) -> HsmKeys:
+def _hsm_keys(given: Mapping[str, Any], folder: Path, profile: OsgpProfile) -> HsmKeys:
     """UMKs in a token; the audit trail is that of ``osgp keys --hsm``, beside its vault, unless ``trail`` names it."""
     token = _value(given, "token", "osgp")
     trail = folder / given["trail"] if "trail" in given else hsm_trail(default_vault_path().parent, token)
     trail.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return HsmKeys.open(_value(given, "hsm", ""), token, _secret(given, "pin", folder) or read_pin(), trail)
+    return HsmKeys.open(_value(given, "hsm", ""), token, _secret(given, "pin", folder) or read_pin(), trail, profile)
 
 
 def _secret(given: Mapping[str, Any], name: str, folder: Path) -> str:

@@ -32,7 +32,9 @@ def legacy_suite(plan: StreetPlan, index: int) -> Callable[[RamMemory], LegacyDe
         return None
     place, omak = _place(index), lab_omak(plan.seed, node_id_of(plan.seed, index))
     address = Address(DOMAIN, place.subnet, place.node)
-    return lambda memory: LegacyDevice(omak, memory, address, enabled=True, writes=plan.legacy_writes)
+    return lambda memory: LegacyDevice(
+        omak, memory, address, enabled=True, writes=plan.legacy_writes, profile=plan.profile
+    )
 
 
 def legacy_grants(plan: StreetPlan, devices: Sequence[PowerLineDevice]) -> Mapping[bytes, LegacyGrant]:

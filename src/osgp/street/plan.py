@@ -46,13 +46,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from osgp.app.profile import OsgpProfile
 from osgp.concentrator.config import ConcentratorConfig
+from osgp.ports.network_profile import read_profile
 from osgp.sim.channel_text import BadSetting, P, Text, check_numbers, number, toml_value
 from osgp.sim.device_kinds import KINDS
 from osgp.sim.grid_description import GridDescription, Node
 from osgp.sim.grid_generators import new_grid
 from osgp.sim.grid_text import load_description
-from osgp.wire.errors import ConfigError
+from osgp.wire.errors import ConfigError, StoreError
 
 __all__ = [
     "FAULTS",
@@ -166,6 +168,7 @@ class _Settings:
     seed: int = number(1, P, "", low=0, high=0xFFFF)
     hours: float = number(24.0, P, "", low=0.05, high=24.0 * 366)
     start: str = ""
+    profile: str = ""
     settle_minutes: float = number(120.0, P, "", low=0.0, high=1440.0)
 
     def __post_init__(self) -> None:
@@ -209,6 +212,7 @@ class StreetPlan:
 
     ``settle_s``: at the end, when everything is asked for once more, how long that may take at most. ``legacy``: houses whose devices
     speak nothing but the broken suite; with ``legacy_writes`` they take orders by it, with ``legacy_encrypt`` it is RC4.
+    ``profile``: message codes, labels and limits of the network.
     """
 
     grid: GridDescription
@@ -225,6 +229,7 @@ class StreetPlan:
     legacy: tuple[str, ...] = ()
     legacy_writes: bool = False
     legacy_encrypt: bool = False
+    profile: OsgpProfile = field(default_factory=OsgpProfile)
 
     def with_faults(self, *faults: Fault) -> StreetPlan:
         """The same street with other faults."""
@@ -258,6 +263,10 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         config = ConcentratorConfig.from_mapping({"name": settings.name, **text.table("concentrator")})
     except ConfigError as error:
         raise text.error(error.message, table="concentrator", hint=error.hint) from error
+    try:
+        profile = read_profile((beside or Path()) / settings.profile if settings.profile else None)
+    except (ConfigError, StoreError) as error:
+        raise text.error(error.message, table="street", key="profile", hint=error.hint) from error
     legacy: _Legacy = text.read(_Legacy, text.table("legacy"), table="legacy")
     for house in legacy.houses:
         if house not in names:
@@ -301,6 +310,7 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         tuple(dict.fromkeys(legacy.houses)),
         legacy.writes,
         legacy.encrypt,
+        profile,
     )
 
 

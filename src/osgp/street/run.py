@@ -18,7 +18,6 @@ from osgp.app.aes import psk_of
 from osgp.app.broadcast import BroadcastSender
 from osgp.app.legacy import LegacyDevice
 from osgp.app.memory import Prefixed
-from osgp.app.profile import OsgpProfile
 from osgp.concentrator.accounts import LineCosts
 from osgp.concentrator.broadcasts import Broadcasts
 from osgp.concentrator.commission import Grant, KeyTable
@@ -120,7 +119,7 @@ class StreetRun:
         self.start = plan.start.timestamp()
         self.place = str(journal)
         self.chance = Random(f"street {plan.seed}")
-        self.profile = OsgpProfile()
+        self.profile = plan.profile
         numbers = [self.grid.number(plan.concentrator), *(self.grid.number(each.node) for each in plan.houses)]
         self._numbers = numbers
         self.clock_off_s = 0.0
@@ -137,6 +136,7 @@ class StreetRun:
                 index=index,
                 start=self.start,
                 weather=weather,
+                profile=plan.profile,
                 legacy=legacy_suite(plan, index),
             )
             for index, house in enumerate(plan.houses)
@@ -231,6 +231,7 @@ class StreetRun:
             chains=self.topology.chains,
             broadcaster=sender,
             costs=LineCosts(domain_bytes=len(DOMAIN)),
+            profile=self.profile,
         )
         self.care = NetworkCare(
             self.concentrator,
