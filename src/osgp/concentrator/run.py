@@ -26,8 +26,8 @@ from osgp.concentrator.core import AlarmRaised, Concentrator, DeviceSilent, Step
 from osgp.concentrator.exchange import Priority
 from osgp.concentrator.firmware import Firmware
 from osgp.concentrator.journal import Journal
-from osgp.concentrator.orders import DEVICE_ORDERS, ordered
 from osgp.concentrator.map_history import KeptHistory
+from osgp.concentrator.orders import DEVICE_ORDERS, ordered
 from osgp.concentrator.outlook import asked_device, asked_table, shapes
 from osgp.concentrator.run_config import LonIpLine, RunConfig, SimulatedLine
 from osgp.concentrator.status_socket import Feed, StatusSocket
