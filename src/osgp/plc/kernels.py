@@ -307,8 +307,8 @@ def _fingerprint(*modules: ModuleType) -> int:
     return found
 
 
-def _entries(others: int) -> tuple[Callable[..., Any], ...]:
-    """The kernels that Python calls; ``others`` makes their cached code belong to that of the kernels they call."""
+def _stream(others: int) -> Callable[..., Any]:
+    """The kernel that Python calls for a stream; ``others`` makes its cached code belong to that of the kernels it calls."""
 
     @njit(**CACHED)
     def feed(setup: Any, memory: Any, samples: Any, begin: Any) -> Any:
@@ -336,6 +336,16 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
                 break
         return begin
 
+    return feed
+
+
+feed = _stream(_fingerprint(kernels_packet, kernels_search, sync))
+
+
+def _entries(others: int) -> tuple[Callable[..., Any], ...]:
+    """Those that work on rows. ``feed`` is not handed in: a kernel within a closure has another name in each process, so that
+    what was compiled would never be found again."""
+
     @njit(**CACHED)
     def search_rows(
         setup: Any, memory: Any, rows: Any, quiet: Any, facts: Any, numbers: Any, data: Any, symbols: Any
@@ -346,7 +356,7 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
             if others >= 0:
                 _cleared(memory)
             for samples in (rows[row], quiet):
-                begin = 0
+                begin = np.int64(0)  # a plain 0 would compile feed a second time, for that number
                 while begin < len(samples):
                     begin = feed(setup, memory, samples, begin)
                     _taken(memory, row, facts, numbers, data, symbols)
@@ -393,7 +403,7 @@ def _entries(others: int) -> tuple[Callable[..., Any], ...]:
             at = begin + bit * per_bit
             out[bit, 0], out[bit, 1] = matched(samples[at : at + per_bit], waves[0, :per_bit], waves[1, :per_bit])
 
-    return feed, search_rows, known_rows, matched_bits
+    return search_rows, known_rows, matched_bits
 
 
-feed, search_rows, known_rows, matched_bits = _entries(_fingerprint(kernels_packet, kernels_search, sync))
+search_rows, known_rows, matched_bits = _entries(_fingerprint(kernels_packet, kernels_search, sync))
