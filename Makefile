@@ -14,7 +14,7 @@ CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218 tests/sim/test
 WORKERS = 2
 ONCE =
 
-.PHONY: help demo test test-long docs lint format bench bench-phy system pytest second clean
+.PHONY: help demo test test-long docs lint format bench bench-phy kernels system pytest second second-python clean
 
 help:
 	@sed -n '2,6s/^# //p' Makefile
@@ -22,7 +22,10 @@ help:
 demo: $(VENV)/.stamp-run
 	$(BIN)/osgp demo $$([ -z "$(ONCE)" ] || echo --once)
 
-test: system lint pytest docs second
+# One core each for what needs only one; then all cores for the tests.
+test: system $(VENV)/.stamp-test
+	@$(MAKE) -j 2 lint docs kernels second-python
+	@$(MAKE) pytest second
 	@echo "make test: all passed"
 
 test-long: system $(VENV)/.stamp-test
@@ -52,8 +55,20 @@ bench: system $(VENV)/.stamp-test
 bench-phy: $(VENV)/.stamp-test
 	$(BIN)/python tools/phy_curves.py --fresh
 
+# Compiled once, before processes that work side by side would each do it.
+kernels: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest -p no:xdist tests/plc/test_kernels.py tests/bench/test_phy.py \
+		tests/sim/test_domains.py::test_another_seed_is_another_run
+
 # The floors below the node once more on Python 3.13, where the machine has it; and one seed gives the same capture on both.
-second: $(VENV)/.stamp-test
+second: $(VENV)/.stamp-test second-python
+	@if [ -e $(VENV2)/.stamp ]; then \
+		$(VENV2)/bin/python -m pytest -n $(WORKERS) $(CORE) || exit 1; \
+		first=$$($(BIN)/python -m tests.sim.same_bytes) && second=$$($(VENV2)/bin/python -m tests.sim.same_bytes) || exit 1; \
+		[ "$$first" = "$$second" ] || { echo "captures of one seed differ between the two interpreters" >&2; exit 1; }; \
+	fi
+
+second-python: $(VENV)/.stamp-test
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
 		echo "second interpreter: not needed, .venv is Python 3.13 or later"; \
 	elif python=$$(tools/find-python 3.13); then \
@@ -61,10 +76,8 @@ second: $(VENV)/.stamp-test
 		if [ ! -e $(VENV2)/.stamp ] || [ -n "$$(find pyproject.toml -newer $(VENV2)/.stamp)" ]; then \
 			"$$python" -m venv $(VENV2) && $(VENV2)/bin/python $(PIP) -e '.[all,test]' && touch $(VENV2)/.stamp || exit 1; \
 		fi; \
-		$(VENV2)/bin/python -m pytest -n $(WORKERS) $(CORE) || exit 1; \
-		first=$$($(BIN)/python -m tests.sim.same_bytes) && second=$$($(VENV2)/bin/python -m tests.sim.same_bytes) || exit 1; \
-		[ "$$first" = "$$second" ] || { echo "captures of one seed differ between the two interpreters" >&2; exit 1; }; \
 	else \
+		rm -f $(VENV2)/.stamp; \
 		echo "second interpreter: no working Python 3.13 found, its run is left out"; \
 	fi
 

@@ -123,6 +123,7 @@ def test_the_glossary_is_in_order_and_says_each_thing_once() -> None:
         assert any(word in term.split(", ") for term in terms), word
 
 
+@pytest.mark.long  # `make docs` is the same, and part of `make test`
 def test_no_page_stands_outside_the_contents(tmp_path: Path) -> None:
     """The whole documentation builds without a warning; Sphinx complains of pages in no table of contents."""
     done = subprocess.run(

@@ -36,11 +36,14 @@ def test_no_finding(repository: Path, tmp_path: Path, name: str) -> None:
     assert re.search(r"number_of_executed_units|no finding", said), said
 
 
-def test_the_runner_works_and_a_finding_is_told(
-    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One second of the real thing, and our own fuzzer on a target with a hole in it."""
+@pytest.mark.long
+def test_the_runner_works(repository: Path, tmp_path: Path) -> None:
+    """One second of the real thing; that it starts takes twenty."""
     assert _fuzz(repository, tmp_path, "paths", 1).returncode == 0
+
+
+def test_a_finding_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Our own fuzzer on a target with a hole in it."""
 
     def with_a_hole(data: bytes) -> None:
         if data.startswith(b"\xff"):

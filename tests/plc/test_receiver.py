@@ -188,7 +188,7 @@ def test_noise_before_a_preamble_is_not_taken_for_its_beginning(ec_n0_db: float,
     samples = around(modulate(b"\x01" + bytes(5)), 3000, 2000)
     rng = np.random.default_rng(25)
     for _ in range(3):
-        rows = receive_rows(noise(rng, np.tile(samples, (500, 1)), ec_n0_db))
+        rows = receive_rows(noise(rng, np.tile(samples, (200, 1)), ec_n0_db))
         assert np.abs(rows.start - 3000).max() < PER_BIT / 4
         assert np.count_nonzero(~rows.ok) <= lost
 

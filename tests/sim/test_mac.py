@@ -18,6 +18,7 @@ from osgp.wire.errors import ConfigError
 from tests.sim.slots import Saturated, saturated
 
 NODES = (2, 10, 50, 200)
+EACH = [*NODES[:3], pytest.param(200, marks=pytest.mark.long)]
 OVERLOAD = 4.0
 """Times what the line could carry without a pause."""
 
@@ -70,7 +71,7 @@ def test_acknowledged_messages_come_through_under_overload(nodes: int, share: fl
 
 
 @pytest.mark.parametrize("acknowledged", [False, True], ids=["unacknowledged", "acknowledged"])
-@pytest.mark.parametrize("nodes", NODES)
+@pytest.mark.parametrize("nodes", EACH)
 def test_the_machine_does_what_the_rule_says(nodes: int, acknowledged: bool) -> None:
     """Within what transactions, and beta1 that differs after one's own packet, make of it."""
     point = measured(nodes, OVERLOAD, "acknowledged" if acknowledged else "unacknowledged")
@@ -88,7 +89,7 @@ def test_by_the_rule_a_crowd_that_announces_nothing_and_offers_too_much_collides
     assert many.collision_ratio > 0.95
 
 
-@pytest.mark.parametrize("nodes", NODES)
+@pytest.mark.parametrize("nodes", EACH)
 def test_with_collisions_heard_unacknowledged_throughput_does_not_collapse_either(nodes: int) -> None:
     reached = [measured(nodes, load, "unacknowledged", True) for load in (0.6, OVERLOAD)]
     assert reached[-1].throughput > 0.8 * max(point.throughput for point in reached)

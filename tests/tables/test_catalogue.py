@@ -19,7 +19,7 @@ from .dimensions import random_context
 
 @given(seed=st.integers(0, 2**32), table_number=st.sampled_from(table_numbers()))
 @example(seed=1498992936, table_number=2093)  # the record in a list says its own INDEX
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_bytes_survive_reading_and_writing(seed: int, table_number: int) -> None:
     rng = random.Random(seed)
     context = random_context(rng)
@@ -55,7 +55,7 @@ def test_bytes_survive_reading_and_writing(seed: int, table_number: int) -> None
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_truncated_tables_give_our_error(seed: int) -> None:
     rng = random.Random(seed)
     context = random_context(rng)
