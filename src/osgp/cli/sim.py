@@ -1,4 +1,4 @@
-"""``osgp sim``: a street of control-network nodes on a simulated power line, on virtual time."""
+"""``osgp sim``: streets of control-network nodes on a simulated power line, on virtual time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from osgp.cli.output import EXIT_NO, print_json, print_table, stderr
+from osgp.cli.sim_domains import domains
 from osgp.sim.clock import parse_speed
 from osgp.wire.errors import ConfigError
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = App(name="sim", help="Simulate power lines: streets of control-network nodes on virtual time.")
+
+app.command(domains)
 
 Json = Annotated[bool, Parameter(name="--json", help="print one JSON document")]
 

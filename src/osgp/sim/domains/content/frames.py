@@ -1,6 +1,6 @@
 """What ordinary nodes send on each leg of a way, and where in it stands what differs from frame to frame.
 
-Nothing here knows a layout: chains of ``node.stack.Stack`` are joined by hand, a request goes there and back and a report comes in, and
+Nothing here knows a layout: chains of ``node.stack.Stack`` are joined by hand, a request goes there and back, a report comes in, and
 what they sent are the patterns. Places of addresses, repeaters and messages are asked from the declarations of ``osgp.lon`` and held
 against what must stand there, so that a layout that moves is found when a pattern is made.
 

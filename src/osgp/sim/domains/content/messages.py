@@ -19,6 +19,7 @@ from osgp.tables.bt.bt23 import BT23
 from osgp.tables.et.et55 import ET55
 from osgp.tables.events import event_number
 from osgp.tables.image import Image
+from osgp.tables.naming import CUMULATIVE_UNITS, short_name
 from osgp.tables.services import PartialRead, ResponseCode, encode_request, encode_response
 from osgp.tables.sources import source
 from osgp.wire import Context, Firmware, LTime, Struct, layout_of
@@ -88,15 +89,29 @@ class Contents:
         """Source IDs of the registers that are read."""
         return self.selected[self.first : self.first + self.count]
 
+    @cached_property
+    def _measured(self) -> list[tuple[str, str]]:
+        """Name and unit of each register that is read."""
+        printed = BT23.TotDataBlock.specs["summations"].elements
+        found = []
+        for place, number in enumerate(self.sources, self.first):
+            element = printed.get(place)
+            if element is not None and element.source_id in (None, number):
+                found.append((short_name(element.name), element.unit))
+            else:
+                found.append((short_name(source(number).name), source(number).unit))
+        return found
+
     @property
     def names(self) -> list[str]:
-        """Columns of readings: what is measured, and its unit."""
-        return [f"{each.name} [{each.unit}]" if each.unit else each.name for each in map(source, self.sources)]
+        """Columns of readings: our name of what is measured, and its unit in brackets."""
+        return [f"{name}[{unit}]" if unit else name for name, unit in self._measured]
 
     @cached_property
-    def unit(self) -> int:
-        """Wh, varh or VAh of one count of an energy register."""
-        return int(self._image.decode(ET55).energy_reg_unit or 1)
+    def scales(self) -> list[int]:
+        """What a count of each register is in its unit: energies count in ET55.ENERGY_REG_UNIT."""
+        unit = int(self._image.decode(ET55).energy_reg_unit or 1)
+        return [unit if named in CUMULATIVE_UNITS else 1 for _, named in self._measured]
 
     @property
     def path(self) -> str:

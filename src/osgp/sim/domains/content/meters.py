@@ -9,7 +9,7 @@ committed the key set (3.7). Loads are a project choice: each meter draws and fe
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -149,14 +149,14 @@ def steady(meters: Meters, nodes: Any, at_ms: Any) -> Any:
     return before[nodes] + power[nodes] * at_ms[:, None]
 
 
-def counts(flows: Any, sources: tuple[int, ...], unit: int) -> Any:
-    """What registers of these sources show (N, sources), int64, in units of so many Wh: whole ones, as ``node.registers`` counts."""
+def counts(flows: Any, sources: tuple[int, ...], scales: Sequence[int]) -> Any:
+    """What registers of these sources show (N, sources), int64: whole Wh, as ``node.registers`` counts, in units of so many each."""
     shown = np.zeros((len(flows), len(sources)), np.int64)
-    for column, source in enumerate(sources):
+    for column, (source, scale) in enumerate(zip(sources, scales, strict=True)):
         if source == _NET:
-            shown[:, column] = np.maximum(0, flows[:, 0] - flows[:, 1]) // PER_WH // unit
+            shown[:, column] = np.maximum(0, flows[:, 0] - flows[:, 1]) // PER_WH // scale
         elif source in _SUMS:
-            shown[:, column] = flows[:, list(_SUMS[source])].sum(1) // PER_WH // unit
+            shown[:, column] = flows[:, list(_SUMS[source])].sum(1) // PER_WH // scale
     return shown
 
 

@@ -73,7 +73,8 @@ class Waited:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Registers as the concentrator has them: ``meter`` (node), ``time_us`` of arrival, ``values`` (N, registers), int64."""
+    """Registers as the concentrator has them: ``meter`` (node), ``time_us`` of arrival, ``values`` (N, registers), int64, by
+    ``Contents.names``."""
 
     meter: Any
     time_us: Any
@@ -281,7 +282,7 @@ class _End:
         )
         taken = np.flatnonzero(once & right)
         taken = taken[np.argsort(rows[taken])]
-        values = np.ascontiguousarray(plaintexts[taken, head:]).view("<i4").astype(np.int64)
+        values = np.ascontiguousarray(plaintexts[taken, head:]).view("<i4") * np.array(contents.scales, np.int64)
         return Readings(owners[taken].astype(np.int64), time_us[rows[taken]], values)
 
     def alerts(self, time_us: Any, first_node: Any) -> Any:

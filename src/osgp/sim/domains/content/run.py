@@ -312,7 +312,7 @@ def _bodies(
         done = np.flatnonzero(executed_us >= 0)
         if len(done):
             owners = exchanges.meter[done]
-            shown = counts(energy(meters, owners, executed_us[done] // 1000), contents.sources, contents.unit)
+            shown = counts(energy(meters, owners, executed_us[done] // 1000), contents.sources, contents.scales)
             plaintexts = np.tile(np.frombuffer(contents.answer, np.uint8), (len(done), 1))
             plaintexts[:, contents.values_at :] = shown.astype("<i4").view(np.uint8)
             bodies[count + done, : sizes[Kind.RESPONSE]] = security.responses(owners, requests[done], plaintexts)
