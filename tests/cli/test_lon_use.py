@@ -16,12 +16,13 @@ from osgp.cli.app import run
 from osgp.cli.lon.attached import Reach, open_port
 from osgp.cli.lon.monitor import monitor
 from osgp.cli.lon.node import _Node
-from osgp.cli.lon.node_state import load_node, save_node
+from osgp.cli.lon.node_state import content_of, load_node, save_node
 from osgp.lon.apdu import failure_code, success_code
 from osgp.lon.configuration import Configuration, domain_entry
-from osgp.lon.entries import DomainEntry, NodeState
+from osgp.lon.entries import ConfigurationBlock, DomainEntry, NodeState
 from osgp.lon.indication import Indication, Outcome
 from osgp.lon.management import Management
+from osgp.lon.nm import WriteMemory
 from osgp.lon.packet import packet_of
 from osgp.node.stack import Stack
 from osgp.ports.lonip_port import LonIpPort
@@ -185,6 +186,45 @@ def test_an_application_stopped_and_started_by_everybody_is_written_once_in_ten_
     assert len(written) == 2, "a state is written before it is told"
     stack.keep()
     assert len(written) == 3
+
+
+def test_tables_are_looked_through_only_after_something_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "node.json"
+    found = configuration(configured=True)
+    found.allow_management_writes = True
+    stack = _Node(found, place, 0.0, 0.0, lambda: None)
+    looked: list[Configuration] = []
+
+    def content(configuration: Configuration) -> dict[str, Any]:
+        looked.append(configuration)
+        return content_of(configuration)
+
+    def no_encoding(block: ConfigurationBlock) -> bytes:
+        raise AssertionError("nothing has changed")
+
+    def write(number: int, mode: int, offset: int) -> bytes:
+        apdu = WriteMemory(mode=mode, offset=offset, count=1, form=0, data=b"\x15").encode()
+        return bytes.fromhex("0109018a019449") + bytes((number,)) + apdu
+
+    monkeypatch.setattr(importlib.import_module("osgp.cli.lon.node"), "content_of", content)
+    with monkeypatch.context() as patch:
+        patch.setattr(ConfigurationBlock, "encode", no_encoding)
+        for number in range(1, 8):
+            stack.receive(packet_of(bytes.fromhex("0119018a019449") + bytes((number, 0x51))), 0.1)
+            stack.receive(packet_of(bytes.fromhex("0109018a019449") + bytes((number, 0x3A))), 0.1)
+    assert len(stack.outgoing(0.1)) == 14
+    assert looked == []
+    assert not place.exists()
+    for number, offset in enumerate((3, 24), 8):
+        before = found.block.encode()
+        stack.receive(packet_of(write(number, 2, offset)), 0.2)
+        assert found.block.encode() == before[:offset] + b"\x15" + before[offset + 1 :]
+        kept = load_node(place)
+        assert kept is not None
+        assert kept.block == found.block, "a byte of the configuration block is written before it is told"
+    assert len(looked) == 4, "once to see that it has changed, once to note what was kept"
 
 
 def test_an_application_that_cannot_be_written_as_stopped_stops_the_node(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ class _Node(Stack):
         configuration = self.configuration
         if self._due is None and configuration.soft_offline != self._kept_offline:
             self._due = now + _OFFLINE_S
-        if (configuration.revision, configuration.block.encode()) != self._seen and self._tables() != self._kept:
+        if configuration.revision != self._seen and self._tables() != self._kept:
             self._try_to_keep()
 
     def deadline(self) -> float | None:
@@ -171,9 +171,9 @@ class _Node(Stack):
             self._stop()
 
     def _tables(self) -> dict[str, Any]:
-        """What must be kept before it is told, and ``_seen``: by what one sees that it cannot have changed."""
+        """What must be kept before it is told, and ``_seen``: the revision, which whoever changes something counts on."""
         configuration = self.configuration
-        self._seen = (configuration.revision, configuration.block.encode())
+        self._seen = configuration.revision
         return {name: value for name, value in content_of(configuration).items() if name != "soft_offline"}
 
 
