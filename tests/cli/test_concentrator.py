@@ -117,6 +117,18 @@ def test_firmware_is_ordered_with_its_image(door: Path, tmp_path: Path, capsys: 
     assert status("concentrator", "job", "cancel", str(number), "--socket", str(door)) == 0
 
 
+def test_a_group_command_is_ordered_by_name(door: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "job", "group", "EP02", "target=1", "action=0", "random=30", "--groups", "0x0101"
+    number = told(door, capsys, *words)["number"]
+    end = time.monotonic() + LIMIT_S
+    while (job := told(door, capsys, "job", "show", str(number)))["state"] != "done":
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert (job["parameters"]["groups"], job["results"][0]["state"]) == ([0x0101], "done")
+    assert status("concentrator", "job", "group", "EP02", "--groups", "all", "--socket", str(door)) == 2
+    assert "group id" in capsys.readouterr().err
+
+
 def test_orders_about_a_device_are_given_and_noted(door: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = "--socket", str(door)
     assert told(door, capsys, "device", "accept", "1")["unique_node_id"] == node_id_of(1, 0).hex()

@@ -10,6 +10,9 @@ from osgp.concentrator.accounts import LineCosts
 from osgp.concentrator.broadcasts import Broadcasts, Chain, airtime_of, choose
 from osgp.concentrator.exchange import Priority
 from osgp.concentrator.routes import ROOT, Step
+from osgp.sim.pl_device import PowerLineDevice
+from osgp.tables.bt.bt74 import BT74
+from osgp.tables.events import event_of
 from osgp.tables.procedures.ep02 import EP02
 from tests.concentrator.network import Network, chain, levels_of
 
@@ -21,6 +24,14 @@ OVER_A, OVER_A_B, ALL_A_B = Chain((Step(A),)), Chain((Step(A), Step(B))), Chain(
 def hearing(**by_speaker: set[bytes]) -> dict[tuple[bytes, bool], set[bytes]]:
     names = {"root": ROOT, "a": A, "b": B, "c": C}
     return {(names[name], False): found for name, found in by_speaker.items()}
+
+
+def entries(device: PowerLineDevice, event: str) -> list[int]:
+    """Arguments of an event in a device's log."""
+    log: Any = device.meter.image.decode(BT74)
+    valid = [log.entries[(log.last_entry_element - n) % len(log.entries)] for n in range(log.nbr_valid_entries)]
+    found = [each for each in valid if event_of(each.history_code.event_id).key == event]
+    return [int.from_bytes(bytes(each.history_argument), "little") for each in found]
 
 
 class Street(Network):
@@ -97,6 +108,48 @@ def test_a_group_command_reaches_every_device_behind_repeaters_and_the_fan_out_i
     account = street.concentrator.account.by_class
     booked = account["broadcast"].airtime_s + account["broadcast fan-out"].airtime_s
     assert booked == pytest.approx(usage.airtime_s, rel=0.05)
+
+
+def ordered(street: Street, indexes: list[int], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Results of a group command."""
+    devices = [street.node(index).device for index in indexes]
+    number = street.concentrator.add_job("group", devices, parameters, now=street.wire.now)
+    street.touch()
+    street.until(lambda: number not in street.concentrator.jobs.active)
+    return list(street.concentrator.jobs.status(number)[0]["results"])
+
+
+def test_relays_of_a_group_are_switched_by_name_at_moments_of_chance_and_again_by_the_same_order() -> None:
+    street = Street(levels_of(5, {(0, n): 30.0 for n in range(1, 5)}))
+    street.until(street.all_up)
+    for device in street.devices[:3]:
+        device.node.groups = (0x0101,)
+    order = {"procedure": "EP02", "parameters": {"target": 1, "action": 0, "random": 300}, "groups": [0x0101]}
+    assert [each["state"] for each in ordered(street, [0, 1, 2], order)] == ["done"] * 3
+    delays = [entries(device, "order_delayed") for device in street.devices]
+    assert [len(each) for each in delays] == [1, 1, 1, 0], "whoever is not of the group does nothing"
+    assert len({each[0] for each in delays[:3]}) > 1, "not all at once"
+    ordered(street, [0, 1, 2], order)
+    assert [len(entries(device, "order_delayed")) for device in street.devices] == [2, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"procedure": "EP02", "parameters": {"target": 0, "action": 0}},
+        {"procedure": "EP21", "parameters": "00"},
+        {"procedure": "EP16", "parameters": "78000000"},
+        {"message": "300003"},
+        {},
+    ],
+)
+def test_what_no_device_takes_by_broadcast_is_not_sent(parameters: dict[str, Any]) -> None:
+    street = Street(chain(1))
+    street.until(street.all_up)
+    before = street.sender.counter
+    (result,) = ordered(street, [0], parameters)
+    assert result["state"] == "failed"
+    assert street.sender.counter == before
 
 
 def test_a_chain_that_breaks_keeps_no_other_from_its_turn() -> None:

@@ -248,6 +248,10 @@ def test_jobs_that_were_waiting_go_on_after_a_restart(tmp_path: Path) -> None:
     assert state(town, paused) == "paused"
 
 
+RELAY = "40000700050208050101"
+"""EP02: control relay 1 closes."""
+
+
 class Broadcasts:
     """Seals broadcasts in plain."""
 
@@ -271,18 +275,16 @@ def test_a_group_command_is_broadcast_once_and_verified_at_each_device() -> None
             answers(port, events, now)
 
         port.on_events = both
-    number = add(
-        town, "group", [1, 2, 3], {"message": "4000070003020805", "groups": [257], "verify": ["fwd_active_energy"]}
-    )
+    number = add(town, "group", [1, 2, 3], {"message": RELAY, "groups": [257], "verify": ["fwd_active_energy"]})
     found = finish(town, number)
-    assert sender.sealed == [(bytes.fromhex("4000070003020805"), (257,))]
+    assert sender.sealed == [(bytes.fromhex(RELAY), (257,))]
     assert set(heard) == {1, 2, 3}
     assert all("fwd_active_energy" in each["detail"]["readings"] for each in found.values())
 
 
 def test_without_a_broadcast_key_a_group_command_fails_and_says_why() -> None:
     town = Town(1)
-    found = finish(town, add(town, "group", [1], {"message": "300000"}))
+    found = finish(town, add(town, "group", [1], {"message": RELAY}))
     assert found[1]["state"] == "failed"
     assert "broadcast key" in found[1]["detail"]["error"]
 
@@ -290,7 +292,7 @@ def test_without_a_broadcast_key_a_group_command_fails_and_says_why() -> None:
 def test_a_group_command_is_sent_at_most_once_whatever_happens(tmp_path: Path) -> None:
     sender = Broadcasts()
     town = Town(1, place=tmp_path / "j.sqlite", broadcaster=sender)
-    number = add(town, "group", [1], {"message": "300000"})
+    number = add(town, "group", [1], {"message": RELAY})
     restart(town, tmp_path)
     finish(town, number)
     assert len(sender.sealed) == 1

@@ -97,7 +97,7 @@ def test_an_old_meter_takes_no_orders_and_hears_no_broadcast() -> None:
     for kind, parameters in (
         ("procedure", {"procedure": "BP10", "parameters": "00"}),
         ("write", {"table": "ET55", "offset": 15, "data": "7800"}),
-        ("group", {"message": "40000700030000aa", "verify": ["fwd_active_energy"]}),
+        ("group", {"procedure": "EP02", "parameters": "0101", "verify": ["fwd_active_energy"]}),
     ):
         result = job(network, kind, parameters)
         assert result["state"] == "failed"

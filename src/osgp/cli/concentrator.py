@@ -453,6 +453,52 @@ def procedure(
 
 
 @jobs_app.command
+def group(
+    name: str,
+    /,
+    *parameters: str,
+    groups: Annotated[
+        tuple[str, ...],
+        Parameter(name="--groups", help="ids such as 0x0101 (EP27 puts a device into one); all without it"),
+    ] = (),
+    verify: Annotated[
+        tuple[str, ...], Parameter(name="--verify", help="measurements or fields to be read back from each device")
+    ] = (),
+    devices: Devices = (),
+    label: str = "",
+    socket: Place = SOCKET,
+    json: Json = False,
+) -> None:
+    """Order a procedure of many at once by secured broadcast: control relays, clocks, activation. Nobody answers one.
+
+    Parameters
+    ----------
+    name
+        for example EP02
+    parameters
+        FIELD=VALUE for each parameter, or one hexadecimal text: target=1 action=0 random=600
+    label
+        for people
+    """
+    from osgp.cli.device import parameters_of
+
+    try:
+        ids = [int(each, 0) for each in groups]
+    except ValueError as error:
+        raise ConfigError(
+            "a group id is a number such as 0x0101 or 257", hint="0x01FF: all sub-groups of 01"
+        ) from error
+    found = parameters_of(name, parameters)
+    given = {
+        "procedure": name,
+        "parameters": found if isinstance(found, dict) else (found or b"").hex(),
+        "groups": ids,
+        "verify": list(verify),
+    }
+    _ordered(_ask(socket, "submit", kind="group", devices=list(devices) or None, parameters=given, label=label), json)
+
+
+@jobs_app.command
 def write(
     table: str = "",
     data: str = "",

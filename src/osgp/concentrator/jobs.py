@@ -11,13 +11,16 @@ cancelled. Project choice.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from osgp.app.allowed import command_of
+from osgp.app.profile import Limits
 from osgp.concentrator.config import ConcentratorConfig
-from osgp.concentrator.door import Order, PowerLineAccess
+from osgp.concentrator.door import BT07, Order, PowerLineAccess
 from osgp.concentrator.exchange import OutcomeUnknown, Priority
 from osgp.concentrator.journal import Journal, RawPart, Step, StepReading
 from osgp.concentrator.schedule import Quotas, command_class
@@ -25,6 +28,7 @@ from osgp.concentrator.tasks import Cancelled, Task, Tasks
 from osgp.concentrator.visits import Visitor
 from osgp.node.device import Device
 from osgp.tables.registry import procedure
+from osgp.tables.services import FullWrite, encode_request
 from osgp.tables.table import number_of, procedure_name
 from osgp.wire.errors import ConfigError, Error, LinkError, ResponseError, SecurityError, StoreError
 
@@ -32,6 +36,7 @@ __all__ = ["Job", "JobKind", "JobRun", "Jobs", "Workplace"]
 
 OVER = ("done", "cancelled")
 ENDS = ("done", "refused", "failed", "unknown", "expired", "cancelled")
+_GROUP_PSN, _FIRST_PSN, _LAST_PSN = "group psn", 5, 250
 _RETRY_S = 30.0
 _RETRY_MOST_S = 1800.0
 
@@ -570,16 +575,43 @@ def _answer(number: int, result: int, data: bytes) -> dict[str, Any]:
 
 
 async def _command_group(run: JobRun) -> None:
-    """``message``: a table service in hexadecimal, ``groups``: ids, none for all devices. Sent at most once, whatever happens."""
+    """``procedure`` and ``parameters`` as for an order to one device, or ``message``: a table service in hexadecimal; ``groups``: ids,
+    none for all devices. Sent at most once, whatever happens; raises ConfigError for what no device takes by broadcast."""
     if run.recall("sent"):
         return
-    message = _hex(run.parameters.get("message"), "message")
+    if "procedure" in run.parameters:
+        message = _order_to_all(run)
+    else:
+        message = _hex(run.parameters.get("message"), "message")
+    wall = dt.datetime.fromtimestamp(run.place.wall(), dt.UTC)
+    if not command_of(message, wall, Limits().broadcast_clock_step_s):
+        raise ConfigError(
+            "no device takes this by broadcast",
+            hint="control relays, clock steps up to a minute, queues of one-time reads, activation of a pending table",
+        )
     groups = tuple(int(each) for each in run.parameters.get("groups", ()))
     for number in run.devices:
         if not getattr(run.access(number).peer.sealer, "hears_broadcasts", True):
             run.report(number, "failed", error="it speaks the legacy suite, which has no broadcasts here", hint="")
     run.remember("sent", run.place.wall())
     await run.place.broadcast(message, groups, run.job.priority)
+
+
+def _order_to_all(run: JobRun) -> bytes:
+    """The write of BT07. Devices take the same sequence number twice for a repeat, so that each order has another."""
+    given = run.parameters
+    which, parameters = given["procedure"], given.get("parameters", "")
+    wanted = which if isinstance(which, int) else number_of(str(which))
+    if isinstance(parameters, str):
+        raw = _hex(parameters, "parameters")
+    else:
+        raw = procedure(wanted).Parameters.from_json(parameters).encode(run.device(run.devices[0]).context)
+    journal = run.place.journal
+    psn = int(journal.get(_GROUP_PSN, _LAST_PSN))
+    psn = psn + 1 if _FIRST_PSN <= psn < _LAST_PSN else _FIRST_PSN
+    journal.put(_GROUP_PSN, psn)
+    content = wanted.to_bytes(2, "little") + bytes((psn,)) + raw
+    return encode_request(FullWrite(BT07, content), checksum=False)
 
 
 async def _verify(run: JobRun, number: int) -> dict[str, Any]:
