@@ -1,9 +1,9 @@
 """Group ``lon-udp``: request and response of whole nodes over UDP against a bare echo of datagrams, on uvloop.
 
 Two processes, near and far, on the loopback interface; 64 bytes in each datagram; 100 peers, each on a socket of its own with one
-exchange under way at any time. Ours: a request is numbered, timed, answered by the far node's application, matched and
+exchange under way at any time: they ask one node, as meters do, or one asks them, as a data concentrator does. Ours: a request is numbered, timed, answered by the far node's application, matched and
 reported; the peer sends bytes back. Goals: at least half the rate of the echo (0.7 to hope for); 10,000 nodes that were heard once
-and are idle cost at most 5 %. In the rows behind the first the node is asked by bare sockets that send ready-made requests, so that
+and are idle cost at most 5 %. In the rows behind the first two the node is asked by bare sockets that send ready-made requests, so that
 nothing but that node limits the rate; the last compares it with another of its kind, in a process of its own, that knows nobody else.
 """
 
@@ -14,6 +14,7 @@ import importlib.metadata
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple, cast
@@ -26,6 +27,7 @@ from osgp.lon.events import MessageReceived, TransactionCompleted, TransactionFa
 from osgp.lon.lonip import LonIp
 from osgp.lon.lonip_map import AddressMap, Endpoint
 from osgp.lon.npdu import NodeByte
+from osgp.lon.numbers import DESTINATIONS
 from osgp.lon.packet import Packet
 from osgp.lon.tpdu import Spdu, SpduHeader, SpduType
 from osgp.node.stack import Stack
@@ -50,20 +52,22 @@ APDU = b"\x01" + bytes(54)
 
 
 class Places(NamedTuple):
-    """Where a far process listens."""
+    """Where a far process listens: with one socket and one node, and with one of each for every peer."""
 
     echo: Endpoint
     node: Endpoint
+    echoes: list[Endpoint]
+    nodes: list[Endpoint]
 
 
-def _node(subnet: int, node: int) -> Stack:
+def _node(subnet: int, node: int, concurrent: int = 1) -> Stack:
     configuration = Configuration(
         bytes((7, 0, 0, 0, subnet, node)),
         domains=[domain_entry(DOMAIN, subnet, node), DomainEntry()],
         state=NodeState.CONFIGURED,
         receive_transactions=RECORDS,
     )
-    return Stack(configuration, quiet_s=0)
+    return Stack(configuration, quiet_s=0, concurrent=concurrent, destinations=max(DESTINATIONS, 2 * concurrent))
 
 
 # ---- the far process -----------------------------------------------------------------------------------------------
@@ -75,9 +79,9 @@ class _Echo(asyncio.DatagramProtocol):
         self.transport.sendto(data, addr)
 
 
-async def _answering() -> LonIpPort:
+async def _answering(subnet: int = SERVER.subnet, node: int = SERVER.node) -> LonIpPort:
     """A node that answers each request with its own APDU."""
-    machine = _node(SERVER.subnet, SERVER.node)
+    machine = _node(subnet, node)
 
     def answer(event: Any) -> None:
         if type(event) is MessageReceived and event.reply is not None:
@@ -93,9 +97,15 @@ def _far(pipe: Connection) -> None:
     asyncio.set_event_loop(loop)
 
     async def main() -> None:
-        echo, _ = await loop.create_datagram_endpoint(_Echo, local_addr=(HERE, 0))
-        port = await _answering()
-        pipe.send(Places(echo.get_extra_info("sockname"), port.endpoint))
+
+        async def echo() -> Endpoint:
+            transport, _ = await loop.create_datagram_endpoint(_Echo, local_addr=(HERE, 0))
+            return cast(Endpoint, transport.get_extra_info("sockname"))
+
+        ports = [await _answering()]
+        ports += [await _answering(2, number) for number in range(1, PEERS + 1)]
+        one, *many = [await echo() for _ in range(PEERS + 1)]
+        pipe.send(Places(one, ports[0].endpoint, many, [port.endpoint for port in ports[1:]]))
         over = asyncio.Event()
         loop.add_reader(pipe.fileno(), over.set)
         await over.wait()
@@ -134,6 +144,25 @@ class _Load:
         self.loop.run_until_complete(self.over)
         if self.failed:
             raise LinkError(f"{self.failed} exchanges failed")
+
+
+class _EchoAsker(asyncio.DatagramProtocol):
+    """Sends 64 bytes to each of many, waits for them, sends them there again."""
+
+    def __init__(self, load: _Load, far: list[Endpoint]) -> None:
+        self.load = load
+        self.far = far
+        self.datagram = bytes(PAYLOAD)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def begin(self, far: Endpoint) -> None:
+        self.transport.sendto(self.datagram, far)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if self.load.done():
+            self.transport.sendto(self.datagram, addr)
 
 
 class _EchoPeer(asyncio.DatagramProtocol):
@@ -177,6 +206,34 @@ async def _asking(load: _Load, far: Endpoint, number: int) -> tuple[LonIpPort, C
     return port, begin
 
 
+async def _asking_all(load: _Load, far: list[Endpoint]) -> tuple[LonIpPort, list[Callable[[], object]]]:
+    """A node of ours that asks all far ones, each again and again; and how it begins."""
+    asked: dict[int, Callable[[], object]] = {}
+
+    def ended(event: Any) -> None:
+        kind = type(event)
+        if kind is TransactionCompleted or kind is TransactionFailed:
+            begin = asked.pop(event.handle)
+            if kind is TransactionFailed:
+                load.failed += 1
+            if load.done():
+                begin()
+
+    where = {(DOMAIN, 2, number): endpoint for number, endpoint in enumerate(far, 1)}
+    machine = _node(SERVER.subnet, SERVER.node, concurrent=len(far))
+    port = await LonIpPort.open(machine, HERE, 0, peers=where, on_event=ended)
+
+    def asker(number: int) -> Callable[[], object]:
+        destination = SubnetNode(2, number)
+
+        def begin() -> None:
+            asked[port.ask(destination, APDU)] = begin
+
+        return begin
+
+    return port, [asker(number) for number in range(1, len(far) + 1)]
+
+
 def _first_packet(subnet: int, node: int) -> Packet:
     stack = _node(subnet, node)
     stack.request(SERVER, APDU, 0.0)
@@ -218,6 +275,9 @@ class _Near:
         self.open: list[LonIpPort | asyncio.DatagramTransport] = []
         self.echo = self._bare(places.echo, lambda _: [bytes(PAYLOAD)])
         self.nodes = [self._asks(places.node, number) for number in range(1, PEERS + 1)]
+        self.echoes = self._bare_asker(places.echoes)
+        port, self.one = self.loop.run_until_complete(_asking_all(self.load, places.nodes))
+        self.open.append(port)
         self.alone = self._bare(places.node, lambda number: _requests(201, number))
         self.crowded = self._bare(crowded.node, lambda number: _requests(201, number))
 
@@ -225,6 +285,19 @@ class _Near:
         port, begin = self.loop.run_until_complete(_asking(self.load, far, number))
         self.open.append(port)
         return begin
+
+    def _bare_asker(self, far: list[Endpoint]) -> list[Callable[[], object]]:
+        """One socket that asks many."""
+
+        async def one() -> _EchoAsker:
+            transport, peer = await self.loop.create_datagram_endpoint(
+                lambda: _EchoAsker(self.load, far), local_addr=(HERE, 0)
+            )
+            self.open.append(transport)
+            return peer
+
+        begin = self.loop.run_until_complete(one()).begin
+        return [partial(begin, each) for each in far]
 
     def _bare(self, far: Endpoint, datagrams: Callable[[int], list[bytes]]) -> list[Callable[[], object]]:
         """Sockets that send ready-made datagrams, one for each peer."""
@@ -270,6 +343,17 @@ def lon_udp(bench: Bench) -> Iterator[Row]:
             floor=0.5,
             stretch=0.7,
             peer_name="bare uvloop datagram echo",
+            peer_version=version,
+        )
+        yield bench.compare(
+            "request and response of one node with 100, 64-byte datagrams",
+            near.call(near.one),
+            near.call(near.echoes) if version else PeerMissing("uvloop"),
+            work=EXCHANGES,
+            unit="exchanges/s",
+            floor=0.5,
+            stretch=0.7,
+            peer_name="bare uvloop datagram echo, one socket with 100",
             peer_version=version,
         )
         yield bench.compare(
