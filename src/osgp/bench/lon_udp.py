@@ -1,10 +1,11 @@
 """Group ``lon-udp``: request and response of whole nodes over UDP against a bare echo of datagrams, on uvloop.
 
 Two processes, near and far, on the loopback interface; 64 bytes in each datagram; 100 peers, each on a socket of its own with one
-exchange under way at any time: they ask one node, as meters do, or one asks them, as a data concentrator does. Ours: a request is numbered, timed, answered by the far node's application, matched and
-reported; the peer sends bytes back. Goals: at least half the rate of the echo (0.7 to hope for); 10,000 nodes that were heard once
-and are idle cost at most 5 %. In the rows behind the first two the node is asked by bare sockets that send ready-made requests, so that
-nothing but that node limits the rate; the last compares it with another of its kind, in a process of its own, that knows nobody else.
+exchange under way at any time: they ask one node, or one node asks them, as a data concentrator does. Ours: a request is numbered,
+timed, answered by the far node's application, matched and reported; the peer sends bytes back. Goals: at least half the rate of the
+echo (0.7 to hope for); 10,000 nodes that were heard once and are idle cost at most 5 %. In the rows behind the first two the node is
+asked by bare sockets that send ready-made requests, so that nothing but that node limits the rate; the last compares it with another
+of its kind, in a process of its own, that knows nobody else.
 """
 
 from __future__ import annotations
