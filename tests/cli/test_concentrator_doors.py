@@ -98,3 +98,36 @@ def test_doors_are_configured_and_wrong_words_refused(tmp_path: Path) -> None:
     place.write_text(TEXT.replace("optical =", "window ="))
     with pytest.raises(ConfigError, match=r"line.doors.window"):
         load_run_config(place)
+
+
+def test_a_street_that_goes_at_a_speed_has_its_doors_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "street.toml"
+    assert status("street", "new", "--houses", "1", "--kind", "rural", "--hours", "20", "-o", str(file)) == 0
+    file.write_text(file.read_text() + DOORS.replace("[line.doors]", "[doors]"))
+    words = ["-c", "from osgp.cli.main import main; main()", "street", "run", str(file), "--speed", "2"]
+    with subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        try:
+            word, house, kind, serial, optical, mep = running.stderr.readline().split()
+            assert (word, house, kind) == ("house", "1,", "1ph")
+            for address, key in ((optical, "RK"), (mep, "MAK")):
+                capsys.readouterr()
+                place = f"file:{tmp_path / 'keys' / serial.rstrip(':')}.{key}"
+                assert status("read", address, "--key", place, "serial_number", "--json") == 0
+                (found,) = json.loads(capsys.readouterr().out)["values"]
+                assert found["value"] == serial.rstrip(":")
+        finally:
+            running.kill()
+
+
+def test_doors_of_a_street_need_a_speed_and_a_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "street.toml"
+    place.write_text("[grid]\nhouses = 2\n[doors]\noptical = 'pty'\n")
+    assert status("street", "run", str(place)) == 2
+    assert "--speed" in capsys.readouterr().err
+    place.write_text("[grid]\nhouses = 2\n[doors]\nkeys_dir = 'keys'\n")
+    assert status("street", "run", str(place), "--speed", "1") == 2
+    assert "doors are optical or mep" in capsys.readouterr().err
+    place.write_text("[grid]\nhouses = 2\n[doors]\nwindow = 'pty'\n")
+    assert status("street", "run", str(place), "--speed", "1") == 2
+    assert "window" in capsys.readouterr().err

@@ -77,6 +77,10 @@ def run(
     """
     pace = parse_speed(speed)
     plan = _plan(file, hours, seed)
+    if plan.doors is not None and pace == "max":
+        raise ConfigError(
+            "local doors are open only while time has a speed", hint="--speed 1: a reader's patience is real time"
+        )
     if journal is not None and journal.exists():
         raise ConfigError(f"{journal} is there already", hint="a street begins with a new journal: give another path")
     from osgp.ports.capture import CaptureWriter
@@ -88,6 +92,7 @@ def run(
         writer = None if capture is None else stack.enter_context(CaptureWriter(capture, carrier="lpdu"))
         street = StreetRun(plan, journal=journal or ":memory:", static=static, capture=writer)
         stack.callback(street.close)
+        street.doors_open = _tell_doors
         progress = stack.enter_context(
             Progress(
                 TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=stderr, transient=True
@@ -162,6 +167,17 @@ def torture(
         )
     if not all(row.held_up for row in rows):
         raise SystemExit(EXIT_NO)
+
+
+def _tell_doors(rows: list[dict[str, str]]) -> None:
+    for row in rows:
+        places = " ".join(row[name] for name in ("optical", "mep") if row[name])
+        stderr.print(
+            f"house {row['house']}, {row['kind']} {row['serial']}: {places}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _plan(file: Path | None, hours: float | None, seed: int | None) -> StreetPlan:

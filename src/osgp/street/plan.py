@@ -33,6 +33,9 @@ A TOML text; what it leaves out has its default::
     devices = "1ph"
     kib = 128
     version = "4.61"
+
+    [doors]                     # optical ports and MEP of the devices, for readers of yours; needs a speed
+    optical = "tcp://127.0.0.1:7701"
 """
 
 from __future__ import annotations
@@ -54,6 +57,7 @@ from osgp.sim.device_kinds import KINDS
 from osgp.sim.grid_description import GridDescription, Node
 from osgp.sim.grid_generators import new_grid
 from osgp.sim.grid_text import load_description
+from osgp.sim.local_doors import DoorOptions
 from osgp.wire.errors import ConfigError, StoreError
 
 __all__ = [
@@ -206,13 +210,21 @@ class _Legacy:
     encrypt: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    optical: str = ""
+    mep: str = ""
+    keys_dir: str = ""
+
+
 @dataclass(frozen=True)
 class StreetPlan:
     """A street. ``grid`` has the concentrator at ``concentrator``; ``houses`` are the devices, in the order of the grid.
 
     ``settle_s``: at the end, when everything is asked for once more, how long that may take at most. ``legacy``: houses whose devices
     speak nothing but the broken suite; with ``legacy_writes`` they take orders by it, with ``legacy_encrypt`` it is RC4.
-    ``profile``: message codes, labels and limits of the network.
+    ``profile``: message codes, labels and limits of the network. ``doors``: optical ports and MEP of the devices, open while time has
+    a speed.
     """
 
     grid: GridDescription
@@ -230,6 +242,7 @@ class StreetPlan:
     legacy_writes: bool = False
     legacy_encrypt: bool = False
     profile: OsgpProfile = field(default_factory=OsgpProfile)
+    doors: DoorOptions | None = None
 
     def with_faults(self, *faults: Fault) -> StreetPlan:
         """The same street with other faults."""
@@ -249,7 +262,7 @@ def load_plan(path: str | Path) -> StreetPlan:
 def parse_plan(content: str, where: str = "street", *, beside: Path | None = None) -> StreetPlan:
     """A plan from the text of a file; ``where`` names it in messages. Raises ConfigError with file, line and hint."""
     text = Text(content, where)
-    text.only({"street", "grid", "devices", "legacy", "concentrator", "fault", "firmware"})
+    text.only({"street", "grid", "devices", "legacy", "concentrator", "fault", "firmware", "doors"})
     settings: _Settings = text.read(_Settings, text.table("street"), table="street")
     wanted: _GridSettings = text.read(_GridSettings, text.table("grid"), table="grid")
     grid, concentrator = _grid(text, wanted, beside or Path())
@@ -311,7 +324,18 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         legacy.writes,
         legacy.encrypt,
         profile,
+        _doors(text, beside or Path()),
     )
+
+
+def _doors(text: Text, beside: Path) -> DoorOptions | None:
+    given = text.table("doors")
+    if not given:
+        return None
+    wanted: _Doors = text.read(_Doors, given, table="doors")
+    if not (wanted.optical or wanted.mep):
+        raise text.error("doors are optical or mep", table="doors", hint='optical = "tcp://127.0.0.1:7701", or "pty"')
+    return DoorOptions(wanted.optical, wanted.mep, beside / wanted.keys_dir if wanted.keys_dir else None)
 
 
 def _grid(text: Text, wanted: _GridSettings, beside: Path) -> tuple[GridDescription, str]:

@@ -9,7 +9,9 @@ Everything but the line is the code that runs live, and everything follows from 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -39,6 +41,7 @@ from osgp.sim.clock import Speed, run_virtual
 from osgp.sim.grid import Grid
 from osgp.sim.grid_description import PHASES
 from osgp.sim.load_weather import Weather
+from osgp.sim.local_doors import DoorOptions, LocalDoors
 from osgp.sim.medium import FrameMedium, Levels
 from osgp.sim.medium_grid import grid_levels
 from osgp.sim.per import default_curves
@@ -164,6 +167,8 @@ class StreetRun:
         self.observed = Observed(self)
         self.listener: Callable[[Sequence[Any], float], None] = lambda events, now: None
         """Is given what the concentrator tells, after it was written down."""
+        self.doors_open: Callable[[list[dict[str, str]]], None] = lambda rows: None
+        """Is given house, serial number, kind and addresses of each device when its local doors are open."""
         self.airtime = Airtime(self)
         self.journal = Journal(self.place, wall=self.start)
         self.concentrator: Concentrator
@@ -278,15 +283,32 @@ class StreetRun:
         self.journal.saved = saved
 
     def run_to(self, until_s: float, speed: Speed = "max") -> None:
-        """Let time pass up to a second of the wire, kills in between included."""
+        """Let time pass up to a second of the wire, kills in between included. With a speed the local doors of the plan are open."""
+        if speed != "max":
+            run_virtual(self._live_to(until_s), speed=speed)
+            return
         while self.wire.now < until_s:
             try:
-                if speed == "max":
-                    self.wire.run(until_s)
-                else:
-                    run_virtual(run_live(self.wire, until_s - self.wire.now), speed=speed)
+                self.wire.run(until_s)
             except _Killed:
                 self.troubles.killed(self.wire.now)
+
+    async def _live_to(self, until_s: float) -> None:
+        async with AsyncExitStack() as stack:
+            if self.plan.doors is not None:
+                await self._open_doors(stack, self.plan.doors)
+            while self.wire.now < until_s:
+                try:
+                    await run_live(self.wire, until_s - self.wire.now)
+                except _Killed:
+                    self.troubles.killed(self.wire.now)
+
+    async def _open_doors(self, stack: AsyncExitStack, options: DoorOptions) -> None:
+        offset = asyncio.get_running_loop().time() - self.wire.now
+        doors = LocalDoors(self.devices, options, lambda at: at - offset)
+        stack.push_async_callback(doors.close)
+        await doors.open()
+        self.doors_open([{"house": house.node, **row} for house, row in zip(self.plan.houses, doors.rows)])
 
     def start_concentrator(self) -> None:
         """A new one on the same journal. Raises StoreError."""
