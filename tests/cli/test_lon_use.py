@@ -132,6 +132,56 @@ def test_a_refusal_is_one_in_either_form_even_where_the_device_has_that_place_al
     assert "refused to be commissioned" in told
 
 
+@pytest.mark.parametrize("new", [None, KEY, "0123456789ab"], ids=["none named", "the same", "another"])
+@pytest.mark.parametrize("state", [NodeState.CONFIGURED, NodeState.HARD_OFFLINE], ids=["configured", "hard offline"])
+@pytest.mark.parametrize("strict", [False, True], ids=["", "management authenticated"])
+def test_a_commissioned_device_is_moved_with_its_domains_key_and_has_a_key_afterwards(
+    strict: bool,
+    state: NodeState,
+    new: str | None,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stack, endpoint = served(Management, configured=True)
+    stack.configuration.state = state
+    stack.configuration.block.last = stack.configuration.block.last.with_(management_authentication=int(strict))
+    monkeypatch.setenv("NEW_KEY", new or "")
+    more = ("--new-key", "env:NEW_KEY") if new else ()
+    told = lon(capsys, "commission", "0700000000B2", "1/40", "--key", "env:DOMAIN_KEY", *more, "--peer", endpoint)
+    assert (told["address"], told["state"], told["key_set"]) == ("1/40", "configured", True)
+    assert stack.configuration.domains[0].key.hex() == (new or KEY)
+    monkeypatch.setenv("DOMAIN_KEY", "665544332211")
+    assert "refused" in lon(
+        capsys, "commission", "0700000000B2", "1/41", "--key", "env:DOMAIN_KEY", "--peer", endpoint, code=1
+    )
+    assert stack.configuration.domains[0].key.hex() == (new or KEY)
+    assert stack.configuration.domains[0].node.node == 40
+
+
+class Stubborn(Management):
+    """Takes its place, and does not become configured."""
+
+    def serve(self, indication: Indication, now: float) -> Outcome:
+        if indication.apdu[0] == 0x6C:
+            return Outcome(bytes((failure_code(0x6C),)))
+        return super().serve(indication, now)
+
+
+def test_a_device_that_takes_its_place_and_refuses_to_be_configured_is_said_to_have_done_so(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, endpoint = served(Stubborn, configured=False)
+    told = lon(capsys, "commission", "0700000000B2", "1/40", "--peer", endpoint, code=1)
+    assert "has its domain entry, but stays unconfigured" in told
+
+
+@pytest.mark.parametrize("via", ["1/30,,1/40", "1/30,", ",1/30", " , "])
+def test_a_path_with_a_hop_left_out_is_none(via: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = lon(capsys, "ping-path", "1/50", "--via", via, "--peer", "1/30=127.0.0.1:9", code=2)
+    assert "a place without a repeater" in told
+
+
 def test_who_refuses_to_tell_its_name_and_means_it_has_refused(
     served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,8 @@ def commission(
         str | None, Parameter(help="the domain it is to be in, hex digits; default: our own (--domain)")
     ] = None,
     new_key: Annotated[
-        str | None, Parameter(help="where the key that it is to have is (file:PATH, env:VAR, prompt:), 6 bytes")
+        str | None,
+        Parameter(help="where the key that it is to have is (file:PATH, env:VAR, prompt:), 6 bytes; default: --key"),
     ] = None,
     index: Annotated[int, Parameter(help="which of its two domain entries: 0 or 1")] = 0,
     line: Line = ANYWHERE,
@@ -58,8 +59,9 @@ def commission(
     domain = parse_domain(line.domain if to_domain is None else to_domain)
     if domain == parse_domain(line.domain) and wanted == read_place(line.address):
         raise ConfigError(f"{wanted} is our own address while we commission", hint="give ours with --address")
-    key = key_of(new_key)
-    weakness = default_key(Key(key)) if new_key is not None else ""
+    given = new_key if new_key is not None else line.key  # no key at all would lock out whoever comes with the old one
+    key = key_of(given)
+    weakness = default_key(Key(key)) if given is not None else ""
     if weakness:
         stderr.print(f"warning: the new key is {weakness}", style="yellow", markup=False)
     entry = domain_entry(domain, wanted.subnet, wanted.node, key)
@@ -81,15 +83,22 @@ async def _commission(
     before = cast(StatusResponse, await _ask(node, target, QueryStatus().encode()))
     swapped = await swaps_codes(node, target)
     update = UpdateDomain(index=index, entry=entry).encode()
-    configured = SetNodeMode(mode=_CHANGE_STATE, state=NodeStateByte(state=NodeState.CONFIGURED)).encode()
-    for apdu in (update, configured):
-        code = await _refused(node, target, apdu, swapped)
+    was = status_fields(before)["state"]
+    code = await _refused(node, target, update, swapped)
+    if code is not None:
+        raise ResponseError(
+            f"{target} ({was}) refused to be commissioned",
+            code=code,
+            hint="a commissioned device wants its domain's --key, or must be set to unconfigured at the device itself",
+        )
+    if index == 0:
+        _take_key(node, entry)
+    if before.state.state != NodeState.CONFIGURED:
+        configured = SetNodeMode(mode=_CHANGE_STATE, state=NodeStateByte(state=NodeState.CONFIGURED)).encode()
+        code = await _refused(node, target, configured, swapped)
         if code is not None:
-            was = status_fields(before)["state"]
             raise ResponseError(
-                f"{target} ({was}) refused to be commissioned",
-                code=code,
-                hint="a commissioned device wants its domain's --key, or must be set to unconfigured at the device itself",
+                f"{target} has its domain entry, but stays {was}: it refused to be configured", code=code
             )
     found = cast(DomainResponse, await _ask(node, target, QueryDomain(index=index).encode())).entry
     after = cast(StatusResponse, await _ask(node, target, QueryStatus().encode()))
@@ -108,10 +117,18 @@ async def _commission(
         "address": str(wanted),
         "index": index,
         "state": state,
-        "state_before": status_fields(before)["state"],
+        "state_before": was,
         "key_set": bool(any(entry.key)),
         "codes_swapped": swapped,
     }
+
+
+def _take_key(node: Attached, entry: DomainEntry) -> None:
+    """From now on the device answers to its new key: ours in that domain is the same, until the command ends."""
+    configuration = node.stack.configuration
+    own = configuration.domains[0]
+    if own.domain == entry.domain:
+        configuration.join(0, domain_entry(own.domain, own.subnet, own.node.node, entry.key))
 
 
 async def _refused(node: Attached, target: UniqueNodeId, apdu: bytes, swapped: bool) -> int | None:

@@ -53,7 +53,10 @@ def ping_path(
     target
         whom the chain is to reach: 1/50 (subnet/node) or 0700000000B2 (unique node ID)
     """
-    hops = [_hop(word) for word in via.split(",") if word.strip()]
+    words = via.split(",") if via.strip() else []
+    if not all(word.strip() for word in words):
+        raise ConfigError(f"{via!r} has a place without a repeater in it", hint="such as 1/20,1/30,1/40")
+    hops = [_hop(word) for word in words]
     destination = parse_destination(target)
     for each in (*(SubnetNode(hop.subnet, hop.node) for hop in hops), destination):
         check_target(each, line)
