@@ -33,12 +33,13 @@ from osgp.lon.transport import Options
 from osgp.node.energy import FLOWS, PER_WH
 from osgp.node.registers import COUNTED, Registers
 from osgp.node.stack import ChainOptions, Stack
-from osgp.sim.domains.content import receiving
+from osgp.sim.domains.content import frames, receiving
 from osgp.sim.domains.content.ccm import BatchCipher, opened, sealed
 from osgp.sim.domains.content.frames import address_of
 from osgp.sim.domains.content.messages import Contents
 from osgp.sim.domains.content.meters import GENERATION, Meters, counts
 from osgp.sim.domains.content.run import Batch, Summary, load_for, produce
+from osgp.sim.domains.content.secured import Security
 from osgp.sim.domains.engine import simulate
 from osgp.sim.domains.model import Counter, Domain, Kind, Load, What, street
 from osgp.sim.medium import Levels
@@ -477,6 +478,58 @@ def test_recorded_frames_are_replays_and_frames_for_others_are_let_pass() -> Non
     assert (again(moved, batch.frames).verdict == kinds.MISDIRECTED).all()
 
 
+def put(batch: Batch, row: int, message: Any) -> Any:
+    """The frame of a row with another message in it, and its CRC right."""
+    size = int(batch.size[row])
+    raw = bytearray(batch.frame(row)[:-2])
+    raw[size - 2 - len(message) :] = bytes(message)
+    frame = batch.frames[row : row + 1].copy()
+    frame[0, :size] = np.frombuffer(with_crc(bytes(raw)), np.uint8)
+    return frame
+
+
+def test_a_good_tag_around_something_else_is_no_reading() -> None:
+    batch, kinds = chain(), receiving.Verdict
+    security = Security(batch.meters, CONTENTS)
+    ends = {
+        kind: int(np.flatnonzero((batch.kind == kind) & (batch.behind == 0) & (batch.checked.verdict == 1))[0])
+        for kind in Kind
+    }
+    row = ends[Kind.RESPONSE]
+    exchange = [int(batch.waited.asked[row])]
+    owner, request = batch.waited.meter[exchange], batch.waited.requests[exchange]
+    refusal = np.frombuffer(b"\5" + CONTENTS.answer[1:], np.uint8)[None]
+    found = again(batch, put(batch, row, security.responses(owner, request, refusal)[0]), [row])
+    assert (found.verdict.tolist(), len(found.readings.meter)) == ([kinds.BAD_CONTENTS], 0)
+    right = np.frombuffer(CONTENTS.answer, np.uint8)[None]
+    taken = again(batch, put(batch, row, security.responses(owner, request, right)[0]), [row])
+    assert (taken.verdict.tolist(), len(taken.readings.meter)) == ([kinds.ACCEPTED], 1)
+    row = ends[Kind.REPORT]
+    told = np.frombuffer(bytes([CONTENTS.alert[0] + 1]) + CONTENTS.alert[1:], np.uint8)[None]
+    owner = batch.meter[[row]].astype(np.int64)
+    found = again(batch, put(batch, row, security.alerts(owner, np.array([900]), told)[0]), [row])
+    assert (found.verdict.tolist(), len(found.alerts)) == ([kinds.BAD_CONTENTS], 0)
+
+
+def test_an_answer_with_another_transaction_number_is_not_waited_for() -> None:
+    batch = chain()
+    row = int(np.flatnonzero((batch.kind == Kind.RESPONSE) & (batch.receiver == 0))[0])
+    raw = bytearray(batch.frame(row)[:-2])
+    raw[9] ^= 1
+    frame = batch.frames[row : row + 1].copy()
+    frame[0, : batch.size[row]] = np.frombuffer(with_crc(bytes(raw)), np.uint8)
+    assert again(batch, frame, [row]).verdict.tolist() == [receiving.Verdict.UNEXPECTED]
+
+
+def test_counters_never_come_twice_under_a_key() -> None:
+    batch = chain()
+    security = Security(batch.meters, CONTENTS)
+    counters = security.counters(Kind.REQUEST, batch.waited.requests).view(">u4")[:, 0]
+    pairs = set(zip(batch.waited.meter.tolist(), counters.tolist()))
+    assert len(pairs) == len(counters) == batch.results.total(Counter.POLLS)
+    assert min(counter for _, counter in pairs) == 2, "1 has committed the key set"
+
+
 def test_bytes_that_are_no_frame_of_ours_are_refused() -> None:
     batch = chain()
     dice = np.random.default_rng(7)
@@ -558,6 +611,24 @@ def test_what_hangs_on_the_meters_may_be_ones_own() -> None:
 
     (batch,) = produce([chain_domain()], 60.0, 1, contents=CONTENTS, energy=constant)
     assert (batch.readings.values[:, 0] == 1000 * batch.readings.meter).all()
+
+
+def test_registers_that_overflow_are_told() -> None:
+    def too_much(meters: Meters, nodes: Any, at_ms: Any) -> Any:
+        return np.full((len(nodes), len(FLOWS)), PER_WH * (1 << 31), np.int64)
+
+    with pytest.raises(ConfigError, match="register"):
+        next(produce([chain_domain()], 60.0, 1, contents=CONTENTS, energy=too_much))
+
+
+def test_a_rule_of_the_stack_that_changes_is_found_where_patterns_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "DELTA_BACKLOG", (0, 0, 0))
+    with pytest.raises(ConfigError, match="link header of an ordinary node"):
+        frames.patterns_of(Contents(count=1))
+    monkeypatch.undo()
+    monkeypatch.setattr(frames, "_DOMAIN", b"\0")
+    with pytest.raises(ConfigError, match="not where it is looked for"):
+        frames._pattern(chain().frame(0)[:-2], Kind.REQUEST, [0, 1], 0, CONTENTS)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def domains(
     meters: Annotated[int, Parameter(help="meters of a domain, 1 to 127")] = 100,
     streets: Annotated[int, Parameter(help="different streets; the domains are these again and again")] = 8,
     length: Annotated[float, Parameter(help="of a street, in metres")] = 3000.0,
-    hours: Annotated[float, Parameter(help="simulated hours")] = 1.0,
+    hours: Annotated[float, Parameter(help="simulated hours, a week at most")] = 1.0,
     every: Annotated[float, Parameter(help="seconds from one poll of a domain to the next; 0: without a pause")] = 0.0,
     reports: Annotated[float, Parameter(help="alerts a day of each meter, at random times; 0: none")] = 24.0,
     first: Annotated[int, Parameter(help="first register that is read, a place in BT23's summations")] = 0,
@@ -53,9 +53,9 @@ def domains(
     """
     if not (domains >= 1 and streets >= 1 and frames >= 0):
         raise ConfigError("--domains and --streets are 1 or more, --frames 0 or more")
-    if not (0 < hours <= 24 * 366 and every >= 0 and 0 <= reports <= _DAY_S and length > 0):
+    if not (0 < hours <= 168 and every >= 0 and 0 <= reports <= _DAY_S and length > 0):
         raise ConfigError(
-            "--hours and --length are above 0, --hours at most a year, --every 0 or more, --reports 0 to 86400"
+            "--hours and --length are above 0, --hours at most a week, --every 0 or more, --reports 0 to 86400"
         )
     begun = time.monotonic()
     try:

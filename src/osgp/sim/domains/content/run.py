@@ -8,7 +8,7 @@
     for batch in produce(domains, 3600.0, seed=1, contents=contents):
         print(batch.count, len(batch.readings.meter))
 
-Only one domain is in memory at a time, some 400 bytes for each of its frames. The same seed gives the same bytes, with either engine.
+Only one domain is in memory at a time, some 500 bytes for each of its frames. The same seed gives the same bytes, with either engine.
 A project choice; see ``docs/design/fast-simulation``.
 """
 
@@ -36,7 +36,8 @@ __all__ = ["Batch", "Summary", "load_for", "produce"]
 _TRANSACTIONS = 15
 """Transaction numbers go round from 1 (ISO/IEC 14908-1: 0 only after a reset)."""
 _ROOM = 1.1
-_US = 1_000_000
+_MOST = (1 << 31) - 1
+"""What a register of BT23 holds."""
 
 
 def load_for(contents: Contents, **wishes: Any) -> Load:
@@ -149,7 +150,7 @@ def produce(
 
     The lengths of frames must be those of ``load_for(contents)``. ``energy``: what hangs on the meters. ``first``: the place of the
     first of these domains, if they are a part of more. Raises ConfigError for other lengths, for what ``simulate`` refuses, and when
-    Numba is not there: the loops over frames want it, whatever the engine.
+    Numba is not there: the loops over frames want it, whatever the engine; while it runs for registers that overflow.
     """
     contents = contents or Contents()
     try:
@@ -313,6 +314,10 @@ def _bodies(
         if len(done):
             owners = exchanges.meter[done]
             shown = counts(energy(meters, owners, executed_us[done] // 1000), contents.sources, contents.scales)
+            if int(shown.min()) < 0 or int(shown.max()) > _MOST:
+                raise ConfigError(
+                    f"a register counts from 0 to {_MOST}", hint="what flows at the meters is beyond that"
+                )
             plaintexts = np.tile(np.frombuffer(contents.answer, np.uint8), (len(done), 1))
             plaintexts[:, contents.values_at :] = shown.astype("<i4").view(np.uint8)
             bodies[count + done, : sizes[Kind.RESPONSE]] = security.responses(owners, requests[done], plaintexts)
