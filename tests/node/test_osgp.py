@@ -364,6 +364,26 @@ def test_a_key_that_was_used_for_most_of_its_time_is_told() -> None:
     assert status.mfg_status_4.key_expiration_pending == 1
 
 
+def test_a_device_locks_out_for_the_minutes_that_et55_says_and_only_where_it_says_so() -> None:
+    line, asker = ready()
+    bare = encode_request(FullRead(3), checksum=False)
+    forged = b"\x10" + bytes(range(15))
+
+    def forge() -> None:
+        for number in range(3):
+            line.ask(SubnetNode(1, 2), forged[:-1] + bytes((number,)), wait=4.0)
+
+    forge()
+    assert asker.send(bare)[0] == 0, "off by default: anyone can send bad tags"
+    assert asker.write("ET55", bytes((3, 2)), 20) == 0
+    forge()
+    begun = line.wire.now
+    assert asker.verdict(bare) is None
+    assert asker.device.node.refused["locked-out"] >= 1
+    line.wire.run(begun + 120.0)
+    assert asker.send(bare)[0] == 0
+
+
 def test_long_silence_of_the_concentrator_is_an_alarm_where_it_is_wanted() -> None:
     line, asker = ready()
     meter = asker.device.meter
