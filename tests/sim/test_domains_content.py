@@ -311,6 +311,7 @@ def answered(device: DeviceSecurity, request: bytes, plaintext: bytes) -> tuple[
 def test_the_ordinary_session_machines_seal_and_open_the_very_same(node: int) -> None:
     batch = chain()
     device, peer = commissioned(batch, node)
+    before = device.unicast_uses
     mine = (batch.meter == node) & (batch.kind != Kind.REPORT)
     read = batch.readings.values[batch.readings.meter == node]
     reads = accepted = repeated = 0
@@ -352,6 +353,7 @@ def test_the_ordinary_session_machines_seal_and_open_the_very_same(node: int) ->
                 assert batch.checked.verdict[row] == receiving.Verdict.UNEXPECTED
                 assert peer.open_request is None
     assert reads == len(read) > 5
+    assert device.unicast_uses - before == batch.checked.uses[node]
     assert accepted >= reads
     assert repeated or node in (1, 5)
 
@@ -611,6 +613,14 @@ def test_what_hangs_on_the_meters_may_be_ones_own() -> None:
 
     (batch,) = produce([chain_domain()], 60.0, 1, contents=CONTENTS, energy=constant)
     assert (batch.readings.values[:, 0] == 1000 * batch.readings.meter).all()
+
+
+def test_a_domain_in_which_nobody_can_be_reached_has_no_frames() -> None:
+    levels = Levels(([[SILENT] * 3] * 3,) * 2, ("Q",) * 3)
+    (batch,) = produce([Domain(levels, [[]] * 3, load_for(CONTENTS))], 60.0, 1, contents=CONTENTS)
+    summary = Summary()
+    summary.add(batch)
+    assert (batch.count, summary.meters, summary.polls, summary.readings, summary.refused) == (0, 2, 0, 0, 0)
 
 
 def test_registers_that_overflow_are_told() -> None:

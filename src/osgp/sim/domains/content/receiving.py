@@ -84,11 +84,13 @@ class Readings:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """``verdict`` of each frame; ``readings`` in the order in which they came; ``alerts``: node, time of arrival (µs), number of the
-    log entry, a row each; ``tags``: how many were computed and compared."""
+    log entry, a row each; ``uses``: of each node's unicast key as its meter counts them (ET54.82), good requests and bad ones;
+    ``tags``: how many were computed and compared."""
 
     verdict: Any
     readings: Readings
     alerts: Any
+    uses: Any
     tags: int
 
 
@@ -201,10 +203,10 @@ def received(
         verdict, body_at,
     )  # fmt: skip
     end = _End(meters, contents, frames, receiver, verdict, body_at)
-    end.requests()
+    uses = end.requests()
     readings = end.responses(time_us, waited)
     alerts = end.alerts(time_us, waited.first_node)
-    return Checked(verdict, readings, alerts, end.tags)
+    return Checked(verdict, readings, alerts, uses, end.tags)
 
 
 class _End:
@@ -236,11 +238,11 @@ class _End:
         )  # fmt: skip
         self.verdict[rows] = verdict
 
-    def requests(self) -> None:
-        """Those that are at their meter."""
+    def requests(self) -> Any:
+        """Those that are at their meter; how often each key was used."""
         rows = np.flatnonzero(self.verdict == _REQUEST_HERE)
         if not len(rows):
-            return
+            return np.zeros(self.meters.nodes, np.int64)
         rows = rows[np.argsort(self.receiver[rows], kind="stable")]
         owners, bodies = self.receiver[rows], self._bodies(rows, Kind.REQUEST)
         plaintexts, good = self.security.open_requests(owners, bodies)
@@ -249,6 +251,8 @@ class _End:
         wanted = np.frombuffer(self.contents.request, np.uint8)
         others = (self.verdict[rows] == Verdict.ACCEPTED) & (plaintexts != wanted).any(1)
         self.verdict[rows[others]] = Verdict.BAD_CONTENTS
+        # A repeat is answered before anything is computed.
+        return np.bincount(owners[self.verdict[rows] != Verdict.REPEATED], minlength=self.meters.nodes)
 
     def responses(self, time_us: Any, waited: Waited) -> Readings:
         """Those that are at the concentrator."""
