@@ -6,14 +6,16 @@ import dataclasses
 
 import pytest
 
+from osgp.cli.street import show
 from osgp.concentrator.topology import NodeState
 from osgp.street.plan import Fault, default_text, parse_plan
 from osgp.street.run import StreetRun
+from osgp.street.summary import summary
 from osgp.wire.errors import ConfigError
 from tests.street.small import small_plan
 
 
-def test_old_meters_are_read_exactly_once_like_all_others() -> None:
+def test_old_meters_are_read_exactly_once_like_all_others(capsys: pytest.CaptureFixture[str]) -> None:
     plan = small_plan(6, hours=1.5)
     old = plan.houses[1].node, plan.houses[4].node
     run = StreetRun(dataclasses.replace(plan, legacy=old, legacy_encrypt=True))
@@ -23,6 +25,8 @@ def test_old_meters_are_read_exactly_once_like_all_others() -> None:
     assert {run.names[node.unique_node_id] for node in run.topology.nodes.values() if node.legacy} == set(old)
     assert all(run.by_name[house].node.security.address is None for house in old)
     assert len(run.journal.notices(kind="legacy")) == 2
+    show(summary(run), 0.0)
+    assert f"can forge: {', '.join(old)}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_where_somebody_forges_an_old_meter_shuts_itself_off_and_nobody_else_suffers() -> None:

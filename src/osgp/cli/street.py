@@ -234,6 +234,10 @@ def show(found: dict[str, Any], processor_s: float) -> None:
             f"out of reach from the beginning: {', '.join(found['out_of_reach'])}; the grid is too loud or too long",
             markup=False,
         )
+    if found["legacy"]:
+        console.print(
+            f"speak the legacy suite, which anybody on the line can forge: {', '.join(found['legacy'])}", markup=False
+        )
     print_table(
         "exchanges by distance",
         ["legs>", "exchanges>", "answered>", "sent again>", "median>", "95 % below>"],

@@ -89,6 +89,11 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
         parts.append(
             f"<p class='note'>Out of reach from the beginning, because the grid is too loud or too long: {escape(words)}.</p>"
         )
+    if found["legacy"]:
+        words = ", ".join(found["legacy"])
+        parts.append(
+            f"<p class='note'>Speak the legacy suite, which anybody on the line can forge: {escape(words)}.</p>"
+        )
     if found["faults"]:
         parts += ["<h2>Faults</h2>", _faults(found["faults"])]
     if found.get("firmware"):

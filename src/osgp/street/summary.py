@@ -39,6 +39,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "kinds": dict(sorted(Counter(house.kind for house in plan.houses).items())),
         "up": run.up(),
         "out_of_reach": run.out_of_reach(),
+        "legacy": list(run.plan.legacy),
         "all_up_s": seen.all_up_s,
         "first_billing_s": seen.first_billing_s,
         "cold_start": _cold_start(run),
