@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
+from osgp.app.aes import device_keys
+from osgp.app.messages import KeyUpdate, KeyUpdateKind
 from osgp.app.suite import Address
 from osgp.concentrator.commission import Grant, KeyTable, NotGranted
 from osgp.concentrator.topology import NodeState, Standing
@@ -16,7 +19,7 @@ from osgp.crypto.keys import Key
 from osgp.lon.address import SubnetNode
 from osgp.tables.et.et04 import ET04
 from osgp.wire.errors import ConfigError
-from tests.concentrator.network import DOMAIN, NC, START, Network, chain, levels_of
+from tests.concentrator.network import DOMAIN, NC, PROFILE, START, Network, chain, levels_of
 
 DAY = 86400.0
 FCM_CHALLENGE = b"\x18\x01"
@@ -158,6 +161,25 @@ def test_a_new_epoch_of_a_grant_goes_in_force_with_the_next_handshake() -> None:
     network.touch()
     network.until(lambda: device.node.security.epoch == 5, 600.0)
     assert device.node.security.ku_generation == 2
+
+
+def test_another_epoch_is_taken_at_once_and_told_so_that_the_old_umk_can_go() -> None:
+    network = Network(chain(1))
+    network.until(network.all_up)
+    device = network.devices[0]
+    other = Key(bytes(range(40, 56)))
+    network.keys.grants[device.unique_node_id] = network.grant(device, epoch=2, umk=other)
+    network.run(1800.0)
+    assert network.state(0) is NodeState.UP, "the device has not got its new UMK yet: the old keys go on"
+    assert not notices(network, "epoch")
+    wrapped = aes_key_wrap(device_keys(device.umk, device.unique_node_id, PROFILE).kek.secret(), other.secret())
+    update = KeyUpdate(kind=KeyUpdateKind.UMK, slot=0, generation=2, wrap=1, key=wrapped)
+    assert device.node.security.update_key(update.encode(), network.wire.now) == ""
+    network.until(lambda: device.node.security.epoch == 2, 7 * 3600.0)
+    network.run(60.0)
+    (text,) = notices(network, "epoch")
+    assert "epoch 2" in text
+    assert network.state(0) is NodeState.UP
 
 
 def test_a_device_that_has_other_keys_than_ours_is_commissioned_anew_in_the_end() -> None:

@@ -10,9 +10,12 @@ import pytest
 from osgp.concentrator.config import Collection, ConcentratorConfig, Plan
 from osgp.concentrator.legacy_care import LegacyGrant
 from osgp.concentrator.orders import ordered
+from osgp.concentrator.routes import Step
 from osgp.concentrator.topology import NodeState, Standing
 from osgp.crypto.keys import Key
 from osgp.lon.address import SubnetNode
+from osgp.node.atm import Agent
+from osgp.sim.pl_device import node_id_of
 from osgp.wire.errors import ConfigError
 from tests.concentrator.network import Network, levels_of
 
@@ -61,6 +64,18 @@ def test_an_old_meter_is_reached_through_others_and_passes_on_for_them() -> None
         network.until(network.all_up, 3 * 3600.0)
         assert network.legs(1) == 2
         assert network.node(index).legacy
+
+
+def test_an_old_meter_that_answers_no_probe_is_reached_by_a_way_that_is_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old, near = node_id_of(1, 1), node_id_of(1, 0)
+    ways = {near: (Step(near, False),), old: (Step(near, False), Step(old, False))}
+    monkeypatch.setattr(Agent, "receive", lambda *given, **more: None)
+    network = street(BEHIND, 1, static=ways)
+    network.until(network.all_up)
+    assert network.node(1).legacy
+    assert network.legs(1) == 2
 
 
 def test_without_its_entry_an_old_meter_is_a_stranger() -> None:

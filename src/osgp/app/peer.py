@@ -164,6 +164,11 @@ class PeerSecurity:
         return self._set.ku_generation if self._set else 0
 
     @property
+    def epoch_in_force(self) -> int:
+        """Epoch of the PSK that the unicast key in force came of, 0: none. ``epoch`` is that of the next handshake."""
+        return self._set.epoch if self._set else 0
+
+    @property
     def kb_generation(self) -> int:
         """Generation of the broadcast key that the device got with the set in force, 0: none."""
         return self._set.kb_generation if self._set else 0

@@ -355,12 +355,16 @@ class Commissioner:
         if not node.is_placed:
             topology.set_state(node, NodeState.COMMISSIONED, self.concentrator.now)
         topology.save()
+        before = security.epoch_in_force
         await self.concentrator.exchanges.ask(
             peer, FIRST, Priority.ON_DEMAND, self.concentrator.now, reads=True, answer_bytes=1
         )
         now = self.concentrator.now
         node.keyed_wall = self.concentrator.wall()
         node.moves, node.failures, node.next_try = False, 0, 0.0
+        if 0 < before < security.epoch_in_force:
+            text = f"{node.unique_node_id.hex()} has keys of epoch {security.epoch_in_force} now; a UMK of before is of no use"
+            self._note("epoch", text, node, severity="info")
         if node.legacy:
             node.legacy = False
             self._note("legacy", f"{node.unique_node_id.hex()} has left the legacy suite", node, severity="info")

@@ -1,9 +1,10 @@
 """Keys over the years: unicast keys renewed by handshake, broadcast keys handed out in two phases, B raised daily. Coroutines.
 
-``spec/osgp-application.md`` 3.1, 3.6 and 3.8 (project choice). A unicast key is renewed at 80 % of its uses, after 90 days, or near
-the end of its counter. A broadcast key is prepared, given to every device that is up (EP20, kind 1), and used when all have it or
-after a day; who missed it gets it at once (kind 81) or with a handshake. When a device is lost to somebody who may read its keys,
-``revoke`` gives all others a new one by kind 81. B rises with each day, so that a broadcast that somebody held back is worth nothing.
+``spec/osgp-application.md`` 3.1, 3.6 and 3.8 (project choice). A unicast key is renewed at 80 % of its uses, after 90 days, near the
+end of its counter, or when another epoch is granted, as after a new UMK. A broadcast key is prepared, given to every device that is
+up (EP20, kind 1), and used when all have it or after a day; who missed it gets it at once (kind 81) or with a handshake. When a device
+is lost to somebody who may read its keys, ``revoke`` gives all others a new one by kind 81. B rises with each day, so that a broadcast
+that somebody held back is worth nothing.
 """
 
 from __future__ import annotations
@@ -177,7 +178,12 @@ class KeyCare:
                 continue
             # Without numbers it cannot be asked whether it is up.
             if security.runs_out or (
-                self._is_up(node) and (node.moves or security.renewal_due(wall - node.keyed_wall))
+                self._is_up(node)
+                and (
+                    node.moves
+                    or 0 < security.epoch_in_force < security.epoch
+                    or security.renewal_due(wall - node.keyed_wall)
+                )
             ):
                 return node
         return None

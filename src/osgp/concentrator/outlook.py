@@ -143,7 +143,7 @@ def _keys(concentrator: Concentrator, number: int) -> dict[str, Any] | None:
         "suite": "AES-128",
         "ready": sealer.ready,
         "pending": sealer.pending,
-        "epoch": sealer.epoch,
+        "epoch": sealer.epoch_in_force,
         "unicast_generation": sealer.ku_generation,
         "broadcast_generation": sealer.kb_generation,
         "uses": sealer.uses,
