@@ -1,6 +1,6 @@
 """Measure the access to the channel over the load and draw it: ``docs/_data/mac-curves.json`` and ``docs/_static/mac-*.svg``.
 
-``python tools/mac_curves.py [--seconds 240]``; takes some minutes. Needs the extra ``plot``.
+``python tools/mac_curves.py [--seconds 60]``; takes some minutes. Needs the extra ``plot``.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def draw(content: dict[str, Any], folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=240.0, help="simulated seconds of each point")
+    parser.add_argument("--seconds", type=float, default=60.0, help="simulated seconds of each point")
     parser.add_argument("--draw-only", action="store_true", help="from the data that are there")
     arguments = parser.parse_args()
     path = ROOT / "docs" / "_data" / "mac-curves.json"
