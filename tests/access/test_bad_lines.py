@@ -6,7 +6,7 @@ import random
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from osgp.c1218.access import OpticalTables
@@ -22,6 +22,7 @@ from osgp.wire.errors import Error
 from tests.access.doors import _loopback, mep_server, optical_server, sizes
 from tests.access.world import MEP_KEYS, MK, World
 
+EXAMPLES = (25, pytest.param(2000, marks=pytest.mark.long))
 KINDS = ("optical", "mep rc4", "mep rc4 encrypted", "mep tls")
 FAULTS = st.builds(
     Faults,
@@ -30,8 +31,9 @@ FAULTS = st.builds(
     damage=st.sampled_from([0.0, 0.002, 0.01]),
     noise=st.sampled_from([0.0, 0.0, 0.005]),
     delay=st.sampled_from([0.0, 0.0, 0.002]),
-    delay_s=st.sampled_from([0.03, 0.7, 3.0]),
+    delay_s=st.sampled_from([0.03, 0.7, 3.0, 10.0]),
 )
+LATE = Faults(drop=0.002, delay=0.002, delay_s=3.0)
 
 
 def tables_on(
@@ -62,10 +64,12 @@ def tables_on(
     return MepTables(session.exchange, session.sleep, tls=tls, size_of=sizes(world)), session
 
 
+@pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_read_is_true(kind: str) -> None:
+def test_what_is_read_is_true(kind: str, examples: int) -> None:
     @given(there=FAULTS, back=FAULTS, seed=st.integers(0, 2**32))
-    @settings(max_examples=25)
+    @example(there=Faults(), back=LATE, seed=1149045)  # an answer repeated late passed for the next one's
+    @settings(max_examples=examples)
     def read(there: Faults, back: Faults, seed: int) -> None:
         world = World()
         tables, session = tables_on(kind, world, there, back, seed)
@@ -79,10 +83,11 @@ def test_what_is_read_is_true(kind: str) -> None:
     read()
 
 
+@pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_order_runs_at_most_once_and_a_write_that_succeeds_is_there(kind: str) -> None:
+def test_an_order_runs_at_most_once_and_a_write_that_succeeds_is_there(kind: str, examples: int) -> None:
     @given(there=FAULTS, back=FAULTS, seed=st.integers(0, 2**32))
-    @settings(max_examples=25)
+    @settings(max_examples=examples)
     def act(there: Faults, back: Faults, seed: int) -> None:
         world = World()
         tables, session = tables_on(kind, world, there, back, seed)

@@ -241,6 +241,21 @@ def test_a_doubled_request_gets_one_answer() -> None:
     assert link.outgoing(0.0) == ACK + build(b"\x20")
 
 
+def test_a_duplicate_that_began_before_the_answer_had_left_is_not_answered_again() -> None:
+    link = Link(client=False)
+    link.receive(ASK0, 0.0)
+    link.send(bytes(50), 0.0)
+    ((acked, said), (answered, packet)) = pass_time(link, 0.1)
+    assert (said, packet[0]) == (ACK, 0xEE)
+    gone = answered + 10 * len(packet) / 9600
+    link.receive(ASK0, gone)
+    assert pass_time(link, gone + 1.0) == []
+    link.receive(ASK0, gone + 1.0)
+    assert [data for _, data in pass_time(link, gone + 1.2)] == [ACK, packet]
+    assert acked < answered
+    assert messages(link) == [b"\x20"]
+
+
 def test_a_new_request_stands_for_the_ack_of_the_last_answer() -> None:
     link = Link(client=False, timers=FAST)
     link.receive(ASK0, 0.0)

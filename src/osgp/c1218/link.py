@@ -5,7 +5,9 @@ after its message, takes 00 for an ACK, and drops a packet that comes where an A
 response when the request comes again, and takes a new request for the ACK it still waits for.
 
 Why a duplicate is answered again: our ACK and the response may both be lost; a client then repeats the very same packet and
-expects ACK *and* response. The request itself is never handed up twice, so a write happens at most once.
+expects ACK *and* response. The request itself is never handed up twice, so a write happens at most once. A duplicate that
+began before our response had left is not answered again: nobody can have missed that response yet (project choice). Every
+response more than needed is one that may come late and be taken for the next one's (see ``stale``).
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ class Link:
 
     ``packet_size`` (bytes, header and CRC included), ``packets`` (of one message) and ``baud`` are set by the session after
     negotiation. ``counters`` counts what happened by name. ``lose_next``: treat the next good packet as damaged (a shared
-    UART that was with MEP). Memory: at most one packet, one message in each direction and some hundred events.
+    UART that was with MEP). ``several``: the last message came in several packets; ``unexpected``: so many packets came that
+    were neither the next one nor the last one again (see ``stale`` for what they tell). Memory: at most one packet, one
+    message in each direction and some hundred events.
     """
 
     def __init__(self, *, client: bool, timers: LinkTimers | None = None, baud: int = 9600) -> None:
@@ -86,6 +90,8 @@ class Link:
         self.packets = 1
         self.lose_next = False
         self.bytes_in = 0
+        self.several = False
+        self.unexpected = 0
         self.counters: dict[str, int] = {}
         self.echo = False
         self.traffic_s = self.timers.traffic_s
@@ -139,6 +145,11 @@ class Link:
     def attempts(self) -> int:
         """How often the last packet of our message was sent: above 1, the peer may have acted on it unheard."""
         return self._attempts
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came, in seconds; minus infinity if none ever did."""
+        return self._last_rx
 
     @property
     def quiet(self) -> bool:
@@ -386,12 +397,14 @@ class Link:
         if self.client and self.phase is not Phase.AWAIT_ANSWER:
             self._traffic(now)
             self._acknowledge(now)
+            self.unexpected += 1
             self._drop("answer where none was due", raw)
             return
         if self.client and self._accepted is not None and self._accepted[0] == key[0]:
             self._traffic(now)
             self._acknowledge(now)
             self._accepted = None
+            self.unexpected += 1
             self.phase = Phase.IDLE
             self._timer = None
             self._spoil()
@@ -411,7 +424,8 @@ class Link:
 
     def _on_duplicate(self, raw: bytes, now: float) -> None:
         self._traffic(now)
-        if self._unsent():
+        leaving = not self.client and self.phase is Phase.AWAIT_ACK and now - self._airtime(raw) < self._free_at
+        if self._unsent() or leaving:
             self._drop("duplicate, its answer is on the way", raw)
             return
         self._drop("duplicate", raw)
@@ -449,6 +463,7 @@ class Link:
             self._emit(MessageSpoiled(spoiled))
         else:
             self._complete = True
+            self.several = bool(control.multi)
             self.traffic_s = self.timers.traffic_s
             self._emit(MessageReceived(message))
 

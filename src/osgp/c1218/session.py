@@ -1,7 +1,8 @@
 """The client of the optical port: identifies itself, negotiates, logs on, asks, keeps the session, leaves in time.
 
 States and transitions are the table in ``states``; the documentation draws it. Sequence: ``spec/optical.md`` sections 6–8
-and the usual sequence of readers. Everything marked project choice below is ours.
+and the usual sequence of readers. What is done about answers that are older than their request: ``stale``. Everything marked
+project choice below is ours.
 """
 
 from __future__ import annotations
@@ -42,8 +43,17 @@ from osgp.c1218.services import (
     pad_key,
 )
 from osgp.c1218.services import Ident as IdentRequest
+from osgp.c1218.stale import KNOWN, QUIET_S, UNKNOWN, Step, like_table_answer
 from osgp.c1218.states import TRANSITIONS, ClientState, Outcome
-from osgp.c1218.trouble import PossiblyExecuted, nothing_heard, strange_answer, write_in_doubt, wrong_key
+from osgp.c1218.trouble import (
+    PossiblyExecuted,
+    cannot_match,
+    nothing_heard,
+    only_older_answers,
+    strange_answer,
+    write_in_doubt,
+    wrong_key,
+)
 from osgp.tables.services import ResponseCode, response_error
 from osgp.wire.errors import (
     ConfigError,
@@ -62,6 +72,9 @@ _WAKE_PAUSE_S: Final = 0.05  # after wake-up bytes (field practice)
 _RESYNC_S: Final = 0.5  # silence after a failure before the next ident (project choice: one inter-character time)
 _EVENTS_KEPT: Final = 256
 _SMALLEST: Final = 21  # the security request must fit
+_SMALLEST_PACKET: Final = 16
+_BORNE: Final = 32  # answers to something else that one question bears (project choice)
+_SESSION_OVER: Final = (ResponseCode.ISSS, ResponseCode.RNO)
 _MARGIN_S: Final = 0.5  # we take the channel for lost so long before the meter does (project choice)
 
 
@@ -94,6 +107,9 @@ class OpticalClient:
     A request in a session that has ended meanwhile (channel time-out, session limit, the meter says 0A or 09) opens a new
     session by itself. A read without an answer is tried once more in a new session; a write never is, because nobody knows
     whether it was done (project choices).
+
+    No answer is taken for the answer to a later request: where the line went wrong so that this could happen, the client first
+    finds the step again (state ``MATCHING``, see ``stale``), which costs nothing on a line that does not (project choice).
 
     ``wake_bytes``: so many 55 before ident. ``session_limit_s``: log off before the meter's session timer (600 s) cuts us.
     ``keep_alive_s``: if not 0, hold an idle session by the wait service, in steps of so many seconds (at most 255).
@@ -131,6 +147,13 @@ class OpticalClient:
         self._not_before = 0.0
         self._heard = 0
         self._waits = True
+        self._step_held = Step()
+        self._opening = False
+        self._starts = 0
+        self._last = b""
+        self._unexpected = 0
+        self._borne = 0
+        self._said: int | None = None
 
     # ---- commands -------------------------------------------------------------------------------------------------
     def open(
@@ -151,7 +174,7 @@ class OpticalClient:
         """
         if not 0 <= user_id <= 0xFFFF or not user.isascii() or len(user) > USER_SIZE:
             raise ConfigError(f"user ID 0–65535 and at most {USER_SIZE} plain characters of user name")
-        if not 16 <= packet_size <= 0xFFFF or not 1 <= packets <= 255:
+        if not _SMALLEST_PACKET <= packet_size <= 0xFFFF or not 1 <= packets <= 255:
             raise ConfigError(
                 f"cannot negotiate {packets} packets of {packet_size} bytes", hint="16–65535 bytes and 1–255 packets"
             )
@@ -201,6 +224,10 @@ class OpticalClient:
             self.state = ClientState.TERMINATING
             self._failure = None
             self._fail(PortClosed("aborted"), "aborted", now, reopen=False)
+
+    def distrust(self) -> None:
+        """Somebody else has talked on this line: what comes may be older than this client."""
+        self._step_held.doubt(UNKNOWN)
 
     # ---- the five verbs -------------------------------------------------------------------------------------------
     def receive(self, data: bytes, now: float) -> None:
@@ -256,9 +283,17 @@ class OpticalClient:
     def _start(self, now: float) -> None:
         self._go(Outcome.OPENED)
         self._failure = None
+        self._opening = True
+        self._starts += 1
         self.link.reset()
         self._heard = self.link.bytes_in
+        self._listen()
         not_before = max(now, self._not_before)
+        if self._step_held.helpless:
+            not_before = max(not_before, self.link.heard_at + QUIET_S)
+            self._step_held.settle()
+        elif len(self._last) > 1 and _ident_answer(self._last) is not None:
+            self._step_held.doubt(UNKNOWN)  # if the meter says it once more, it passes for the answer to ident
         if self.wake_bytes:
             self.link.send_raw(b"\x55" * self.wake_bytes, now, not_before=not_before)
             not_before += self.wake_bytes * 10 / _BASE_BAUD + _WAKE_PAUSE_S
@@ -276,6 +311,8 @@ class OpticalClient:
                 self.link.send(negotiate.encode(), now)
             case ClientState.LOGGING_ON:
                 self.link.send(Logon(user_id=wish.user_id, user=wish.user).encode(), now)
+            case ClientState.MATCHING:
+                self._match(now)
             case ClientState.SECURING:
                 self.link.send(Security(password=wish.key).encode(), now)
             case ClientState.OPEN:
@@ -298,9 +335,65 @@ class OpticalClient:
             text = f"the request does not fit {self.packets} packets of {self.packet_size} bytes"
             self._events.append(RequestFailed(LocalProtocolError(text, hint="write in parts")))
             return
+        if self.link.several and self.link.unexpected != self._unexpected:
+            self._step_held.doubt(KNOWN)
+        if self._step_held.wanted:
+            self._go(Outcome.DOUBTED)
+            self._match(now)
+        else:
+            self._send_request(now)
+
+    def _send_request(self, now: float) -> None:
+        assert self._request is not None
         self._go(Outcome.REQUESTED)
+        self._unexpected = self.link.unexpected
         self.link.traffic_s = self.link.timers.traffic_s
         self.link.send(self._request.message, now)
+
+    # ---- finding the step -----------------------------------------------------------------------------------------
+    def _match(self, now: float) -> None:
+        self._listen()
+        self.link.traffic_s = self.link.timers.traffic_s
+        self.link.send(self._step_held.question(self.link.packet_size), now)
+
+    def _on_match(self, data: bytes, now: float) -> None:
+        if not self._step_held.answered(data):
+            if not self._opening and len(data) == 1 and data[0] in _SESSION_OVER:
+                reason = "the meter has ended the session"
+                self._fail(self._no_answer(reason, self.link.attempts), reason, now, reopen=True)
+            else:
+                self._bear(data, now)
+        elif self._step_held.wanted:
+            self._match(now)
+        else:
+            self._last = b""
+            if self._opening:
+                assert self._wish is not None
+                self._step(Outcome.OK if self._wish.key else Outcome.OK_NO_KEY, now)
+            else:
+                self._send_request(now)
+
+    def _listen(self) -> None:
+        self._borne = 0
+        self._said = None
+
+    def _bear(self, data: bytes, now: float) -> None:
+        """This may be the answer to something older: drop it, and wait for ours. A refusal is remembered: it may be ours."""
+        self._borne += 1
+        if len(data) == 1 and data[0] != ResponseCode.OK:
+            self._said = data[0]
+        if self._borne > _BORNE:
+            self._fail(only_older_answers(self.state.value), "only answers to something else", now, reopen=True)
+            return
+        if len(self._events) < _EVENTS_KEPT:
+            self._events.append(Dropped("answer to something older", data[: self.link.packet_size]))
+        self.link.forget_duplicates()
+        self.link.await_answer(now)
+
+    @property
+    def _wary(self) -> bool:
+        """Whether anything older than this session can still come."""
+        return self._starts > 1 or self._step_held.wanted > 0
 
     # ---- what the link says ---------------------------------------------------------------------------------------
     def _follow(self, now: float) -> None:
@@ -330,12 +423,19 @@ class OpticalClient:
                 self._on_ident(data, now)
             case ClientState.NEGOTIATING:
                 self._on_negotiated(data, now)
+            case ClientState.LOGGING_ON if self._step_held.wanted:
+                if data == bytes([ResponseCode.OK]):
+                    self._step(Outcome.DOUBTED, now)
+                else:
+                    self._bear(data, now)
             case ClientState.LOGGING_ON:
                 if not ok:
                     self._refused(response_error(code, "log on"), now)
                     return
                 assert self._wish is not None
                 self._step(Outcome.OK if self._wish.key else Outcome.OK_NO_KEY, now)
+            case ClientState.MATCHING:
+                self._on_match(data, now)
             case ClientState.SECURING:
                 if not ok:
                     self._refused(wrong_key(code), now)
@@ -357,18 +457,14 @@ class OpticalClient:
                 pass
 
     def _on_ident(self, data: bytes, now: float) -> None:
-        try:
-            answer = IdentAnswer.decode(data)
-        except DecodeError:
-            answer = None
-        if answer is None and data and data[0] in set(ResponseCode) and data[0] != ResponseCode.OK:
-            self._refused(response_error(data[0], "ident"), now)
-        elif answer is None or answer.code or answer.standard or not answer.features.endswith(b"\0"):
-            self.link.forget_duplicates()
-            self.link.await_answer(now)  # a late answer out of an older session: ours is still to come
-        else:
+        answer = _ident_answer(data)
+        if answer is not None:
             self.identity = answer
             self._step(Outcome.OK, now)
+        elif data and data[0] in set(ResponseCode) and data[0] != ResponseCode.OK and not self._wary:
+            self._refused(response_error(data[0], "ident"), now)
+        else:
+            self._bear(data, now)  # a late answer out of an older session: ours is still to come
 
     def _on_negotiated(self, data: bytes, now: float) -> None:
         if not data or data[0] != ResponseCode.OK:
@@ -377,10 +473,18 @@ class OpticalClient:
         try:
             answer = NegotiateAnswer.decode(data)
         except DecodeError as error:
-            self._fail(strange_answer("negotiate", error), "strange answer", now, reopen=True)
+            if self._wary:
+                self._bear(data, now)
+            else:
+                self._fail(strange_answer("negotiate", error), "strange answer", now, reopen=True)
+            return
+        if self._wary and (like_table_answer(data) or answer.packet_size < _SMALLEST_PACKET):
+            self._bear(data, now)
             return
         assert self._wish is not None
-        self.packet_size = self.link.packet_size = min(max(answer.packet_size, 16), self._wish.packet_size)
+        self.packet_size = self.link.packet_size = min(
+            max(answer.packet_size, _SMALLEST_PACKET), self._wish.packet_size
+        )
         self.packets = self.link.packets = min(max(answer.packets, 1), self._wish.packets)
         if self.link.capacity < _SMALLEST:
             text = f"{self.packets} packets of {self.packet_size} bytes are all the meter grants: too little to log on"
@@ -395,10 +499,12 @@ class OpticalClient:
 
     def _on_answer(self, data: bytes, code: int, now: float) -> None:
         assert self._request is not None
-        if code in (ResponseCode.ISSS, ResponseCode.RNO):
+        if code in _SESSION_OVER:
             # Said to the first sending it means "not done". Said to a repetition it may be that the first one was
             # carried out, its answer lost, and the session ended since: then only a read may be repeated.
             harmless = self._request.read or self.link.attempts == 1
+            if self.link.attempts > 1:
+                self._step_held.doubt(UNKNOWN)
             if not harmless or self._request.repeats:
                 self._go(Outcome.FAILED)
                 self._ended("the meter has ended the session", True)
@@ -409,6 +515,14 @@ class OpticalClient:
                     self._failure = write_in_doubt("the session ended before the answer came", self.link.attempts)
                     self._report()
                 return
+        unexpected = self.link.unexpected != self._unexpected
+        if self.link.several and (self.link.attempts > 1 or unexpected):
+            self._step_held.doubt(KNOWN)  # the meter may have answered more than once
+        if self.link.several and unexpected and data == self._last:
+            self._on_spoiled("it may be the answer to the request before", now)
+            return
+        self._last = data
+        self._unexpected = self.link.unexpected
         self._request = None
         self._go(Outcome.OK if code == ResponseCode.OK else Outcome.REFUSED)
         self._held.append(AnswerReceived(data))
@@ -417,9 +531,19 @@ class OpticalClient:
         request = self._request
         if self.state is ClientState.REQUESTING and request is not None and request.read and request.repeats:
             request.repeats -= 1
-            self.link.send(request.message, now)
+            self._step_held.doubt(UNKNOWN)
+            self._go(Outcome.DOUBTED)
+            self._match(now)
             return
-        self._fail(RemoteProtocolError(f"the meter's answer: {reason}"), reason, now, reopen=True)
+        if self.state is ClientState.MATCHING or (
+            self._wary and self.state in (ClientState.IDENTIFYING, ClientState.NEGOTIATING, ClientState.LOGGING_ON)
+        ):
+            self._bear(b"", now)  # parts of something older
+            return
+        error: Error = RemoteProtocolError(f"the meter's answer: {reason}")
+        if self.state is ClientState.REQUESTING and request is not None and not request.read:
+            error = write_in_doubt(reason, self.link.attempts)
+        self._fail(error, reason, now, reopen=True)
 
     # ---- going from state to state --------------------------------------------------------------------------------
     def _go(self, outcome: Outcome) -> None:
@@ -429,9 +553,9 @@ class OpticalClient:
         self.state = following
 
     def _step(self, outcome: Outcome, now: float) -> None:
-        before = self.state
         self._go(outcome)
-        if self.state is ClientState.OPEN and before in (ClientState.SECURING, ClientState.LOGGING_ON):
+        if self.state is ClientState.OPEN and self._opening:
+            self._opening = False
             self._opened_at = now
             self.sessions += 1
             self._waits = True
@@ -479,8 +603,14 @@ class OpticalClient:
     def _fail(self, error: Error, reason: str, now: float, *, reopen: bool) -> None:
         """The conversation broke: closed, at the base rate, and silence before the next try."""
         leaving = self.state in (ClientState.LOGGING_OFF, ClientState.TERMINATING)
-        asking = self.state is ClientState.REQUESTING
+        request = self._request
+        again = request is not None and request.repeats > 0 and reopen
+        if self.state is ClientState.MATCHING:
+            again = again and not self._opening  # the request has not been sent
+        else:
+            again = again and self.state is ClientState.REQUESTING and request is not None and request.read
         self.state = ClientState.CLOSED
+        self._step_held.doubt(UNKNOWN)
         self.link.reset()
         self._new_baud = None
         self._said_goodbye = False
@@ -492,8 +622,8 @@ class OpticalClient:
             self._enter(self.state, now)
             return
         self._ended(reason, reopen)
-        if asking and reopen and self._request is not None and self._request.read and self._request.repeats:
-            self._request.repeats -= 1
+        if again and request is not None:
+            request.repeats -= 1
             self._start(now)
             return
         self._failure = error
@@ -526,7 +656,12 @@ class OpticalClient:
         limit = self.link.traffic_s
         return self.link.last_traffic + limit - min(2.0, limit / 3)
 
-    def _no_answer(self, reason: str, attempts: int) -> NoAnswer:
+    def _no_answer(self, reason: str, attempts: int) -> Error:
+        if self._said is not None and self._said not in _SESSION_OVER and self.state is ClientState.MATCHING:
+            self._step_held.helpless = True
+            return cannot_match(self._said)
+        if self._said is not None and self.state in (ClientState.IDENTIFYING, ClientState.LOGGING_ON):
+            return response_error(self._said, "ident" if self.state is ClientState.IDENTIFYING else "log on")
         if self.state is ClientState.IDENTIFYING:
             return nothing_heard(self.link.bytes_in - self._heard, self.link.echo, attempts)
         if self.state is ClientState.REQUESTING and self._request is not None and not self._request.read:
@@ -541,3 +676,15 @@ class OpticalClient:
     def capacity(self) -> int:
         """Message bytes of the longest request or answer as negotiated."""
         return capacity(self.packet_size, self.packets)
+
+
+def _ident_answer(data: bytes) -> IdentAnswer | None:
+    """The answer to ident, or None if it cannot be one. 00 00 01 00 00 is one, though it may be a table's single byte, too."""
+    try:
+        answer = IdentAnswer.decode(data)
+    except DecodeError:
+        return None
+    strange = answer.code or answer.standard or not answer.features.endswith(b"\0")
+    if strange or (len(data) > 5 and like_table_answer(data)):
+        return None
+    return answer

@@ -19,6 +19,7 @@ class ClientState(Enum):
     IDENTIFYING = "identifying"
     NEGOTIATING = "negotiating"
     LOGGING_ON = "logging on"
+    MATCHING = "matching"
     SECURING = "securing"
     OPEN = "open"
     REQUESTING = "requesting"
@@ -36,6 +37,7 @@ class Outcome(Enum):
     LEFT = "close() or session limit"
     OK = "answer ok"
     OK_NO_KEY = "answer ok, no key given"
+    DOUBTED = "older answers may come"
     REFUSED = "answer refuses"
     FAILED = "no usable answer"
     LAPSED = "channel time-out"
@@ -53,17 +55,24 @@ TRANSITIONS: Final[Mapping[tuple[ClientState, Outcome], ClientState]] = {
     (_S.NEGOTIATING, _O.FAILED): _S.CLOSED,
     (_S.LOGGING_ON, _O.OK): _S.SECURING,
     (_S.LOGGING_ON, _O.OK_NO_KEY): _S.OPEN,
+    (_S.LOGGING_ON, _O.DOUBTED): _S.MATCHING,
     (_S.LOGGING_ON, _O.REFUSED): _S.TERMINATING,
     (_S.LOGGING_ON, _O.FAILED): _S.CLOSED,
+    (_S.MATCHING, _O.OK): _S.SECURING,
+    (_S.MATCHING, _O.OK_NO_KEY): _S.OPEN,
+    (_S.MATCHING, _O.REQUESTED): _S.REQUESTING,
+    (_S.MATCHING, _O.FAILED): _S.CLOSED,
     (_S.SECURING, _O.OK): _S.OPEN,
     (_S.SECURING, _O.REFUSED): _S.LOGGING_OFF,
     (_S.SECURING, _O.FAILED): _S.CLOSED,
     (_S.OPEN, _O.REQUESTED): _S.REQUESTING,
+    (_S.OPEN, _O.DOUBTED): _S.MATCHING,
     (_S.OPEN, _O.KEPT_ALIVE): _S.WAITING,
     (_S.OPEN, _O.LEFT): _S.LOGGING_OFF,
     (_S.OPEN, _O.LAPSED): _S.CLOSED,
     (_S.REQUESTING, _O.OK): _S.OPEN,
     (_S.REQUESTING, _O.REFUSED): _S.OPEN,
+    (_S.REQUESTING, _O.DOUBTED): _S.MATCHING,
     (_S.REQUESTING, _O.FAILED): _S.CLOSED,
     (_S.WAITING, _O.OK): _S.OPEN,
     (_S.WAITING, _O.REFUSED): _S.OPEN,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from osgp.wire.errors import DecodeError, NoAnswer, NoKey, RemoteProtocolError
 
-__all__ = ["PossiblyExecuted", "nothing_heard", "strange_answer", "write_in_doubt", "wrong_key"]
+__all__ = [
+    "PossiblyExecuted",
+    "cannot_match",
+    "nothing_heard",
+    "only_older_answers",
+    "strange_answer",
+    "write_in_doubt",
+    "wrong_key",
+]
 
 
 class PossiblyExecuted(NoAnswer):
@@ -57,3 +65,19 @@ def wrong_key(code: int) -> NoKey:
 def strange_answer(what: str, error: DecodeError) -> RemoteProtocolError:
     """An answer in good packets that is none."""
     return RemoteProtocolError(f"{what}: the meter's answer cannot be read: {error.message}")
+
+
+def only_older_answers(doing: str) -> RemoteProtocolError:
+    """Answer upon answer, and none of them ours."""
+    return RemoteProtocolError(
+        f"{doing}: the meter goes on answering something else",
+        hint="the line delays or repeats what it carries: wait until it is quiet, then try again",
+    )
+
+
+def cannot_match(code: int) -> RemoteProtocolError:
+    """The meter refuses the read that would tell old answers from new ones with ``code``."""
+    return RemoteProtocolError(
+        f"after trouble on the line old answers cannot be told from new ones: the meter refuses to read BT00 ({code:02X})",
+        hint="try again: the next session begins when the line has been quiet for some seconds",
+    )

@@ -257,6 +257,7 @@ class OpticalSession(_Session):
         assert self.driver is not None
         if self.client.sessions:
             self.client = self._new_client()
+            self.client.distrust()  # the meter may still answer what was asked before the line went
             self._drive(self.driver.line)
         whole = self.options.whole
         try:
