@@ -182,6 +182,16 @@ def test_a_path_with_a_hop_left_out_is_none(via: str, capsys: pytest.CaptureFixt
     assert "a place without a repeater" in told
 
 
+def test_who_asks_many_for_their_name_and_gets_no_answer_is_told_that_only_the_unconfigured_give_one(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, endpoint = served(Management, configured=True)
+    told = lon(capsys, "query-id", "broadcast", "--peer", endpoint, code=3)
+    assert "of many only the unconfigured answer, osgp lon discover finds the others" in told
+    told = lon(capsys, "query-id", "broadcast", code=3)
+    assert "of many" not in told, "nothing was sent at all"
+
+
 def test_who_refuses_to_tell_its_name_and_means_it_has_refused(
     served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:

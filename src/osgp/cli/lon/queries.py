@@ -174,7 +174,14 @@ async def swaps_codes(node: Attached, target: Destination) -> bool:
 async def _identities(node: Attached, target: Destination) -> list[dict[str, str]]:
     if isinstance(target, (Broadcast, Group)):
         asking = QueryId(selector=0).encode()
-        answers = await ask(node, target, asking)
+        try:
+            answers = await ask(node, target, asking)
+        except NoAnswer as error:
+            if node.port.statistics.sent:
+                error.hint = (
+                    f"of many only the unconfigured answer, osgp lon discover finds the others; or {error.hint}"
+                )
+            raise
         found = [(answer.source, cast(IdentityResponse, read_answer(asking, answer))) for answer in answers]
     else:
         source = target if isinstance(target, SubnetNode) else SubnetNode(0, 0)
