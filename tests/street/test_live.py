@@ -90,3 +90,5 @@ def test_the_plan_of_the_demo_has_a_bit_of_everything_and_troubles_for_a_month()
     faults = with_daily_troubles(plan, 3.0).faults
     assert {fault.kind for fault in faults} == {"dead", "cut", "noise"}
     assert (faults[0].at_h, faults[-1].at_h) == (3.0, 3.0 + 12 * 59)
+    assert [upgrade.devices for upgrade in plan.upgrades] == ["load"]
+    assert [order.at_h for order in with_daily_troubles(plan, 3.0).orders][1:] == [14.0 + 12 * n for n in range(59)]

@@ -174,10 +174,24 @@ def _print(street: StreetRun, found: dict[str, Any], figures: dict[str, Any]) ->
             ("all registers read", _minutes(found["first_billing_s"]), f"{found['journal']['reading']} readings"),
             ("fetched after the end", f"{100 * (1 - found['share_at_end']):.1f} %", "of the intervals"),
             ("a repeater died", fault["target"] or "–", f"for {street.plan.faults[0].minutes:.0f} min{healed}"),
+            *_ordered(found),
             ("line taken", f"{100 * line['airtime']:.1f} %", "of the time"),
             ("exchanges", line["exchanges"], f"{line['retries']} messages sent again, {line['collisions']} collisions"),
         ],
     )
+
+
+def _ordered(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What became of loads and of firmware, if there are any."""
+    rows = []
+    for job in found["jobs"]:
+        results = ", ".join(f"{count} {state}" for state, count in job["results"].items())
+        rows.append(("loads switched off", results or "not yet", "for 90 min, at moments of their own"))
+    for course in found["firmware"]:
+        took = "" if course["over_s"] is None else f"in {(course['over_s'] - course['begun_s']) / 60:.0f} min"
+        figure = f"{course['switched']} of {course['count']}" if course["count"] else "not yet"
+        rows.append((f"firmware {course['version']} by broadcast", figure, took))
+    return rows
 
 
 def _minutes(seconds: float | None) -> str:

@@ -266,6 +266,20 @@ def show(found: dict[str, Any], processor_s: float) -> None:
                 for row in found["faults"]
             ],
         )
+    if found["jobs"]:
+        print_table(
+            "jobs",
+            ["kind", "for", "begins>", "ends"],
+            [
+                (
+                    row["kind"],
+                    row["devices"] or "all",
+                    _h(row["begun_s"]),
+                    ", ".join(f"{count} {state}" for state, count in row["results"].items()),
+                )
+                for row in found["jobs"]
+            ],
+        )
     if found["firmware"]:
         _show_firmware(found["firmware"])
 

@@ -34,6 +34,12 @@ A TOML text; what it leaves out has its default::
     kib = 128
     version = "4.61"
 
+    [[job]]                     # an order to the concentrator
+    at_h = 18
+    kind = "procedure"
+    devices = "load"            # all of a kind, or of the street without it
+    parameters = {procedure = "EP02", parameters = {target = 1, action = 0, hold = 90}}
+
     [doors]                     # optical ports and MEP of the devices, for readers of yours; needs a speed
     optical = "tcp://127.0.0.1:7701"
 """
@@ -62,10 +68,12 @@ from osgp.wire.errors import ConfigError, StoreError
 
 __all__ = [
     "FAULTS",
+    "JOBS",
     "MOST_DEVICES",
     "START",
     "Fault",
     "House",
+    "Order",
     "StreetPlan",
     "Upgrade",
     "default_text",
@@ -93,6 +101,8 @@ FAULTS = {
     "wrong-key": "a device has another key than the head-end says, from the beginning; target: a house",
 }
 """Kinds of fault and what they do. ``dead``, ``cut``, ``noise``, ``attack`` and ``outage`` end after their minutes, or never (0)."""
+JOBS = ("read", "write", "procedure", "group", "visit")
+"""Kinds of jobs; what they take is told in the guide on the concentrator."""
 _NEED_TARGET = ("cut", "wrong-key", "attack", "same-address")
 
 
@@ -156,6 +166,22 @@ class Upgrade:
         if found is None:
             raise BadSetting("version", f"{self.version[:40]!r} is no version", hint='"4.61": major and minor number')
         return int(found[1]), int(found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job for the concentrator, ``at_h`` hours after the beginning, for all devices of the kind ``devices`` that it has in care then
+    (of every kind without). ``kind`` and ``parameters``: as ``Concentrator.add_job`` has them."""
+
+    kind: str
+    at_h: float = number(1.0, P, "", low=0.0, high=24.0 * 366)
+    devices: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if self.kind not in JOBS:
+            raise BadSetting("kind", f"no job is called {self.kind[:60]!r}", hint=f"one of {', '.join(JOBS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +264,7 @@ class StreetPlan:
     config: ConcentratorConfig = field(default_factory=ConcentratorConfig)
     faults: tuple[Fault, ...] = ()
     upgrades: tuple[Upgrade, ...] = ()
+    orders: tuple[Order, ...] = ()
     legacy: tuple[str, ...] = ()
     legacy_writes: bool = False
     legacy_encrypt: bool = False
@@ -262,7 +289,7 @@ def load_plan(path: str | Path) -> StreetPlan:
 def parse_plan(content: str, where: str = "street", *, beside: Path | None = None) -> StreetPlan:
     """A plan from the text of a file; ``where`` names it in messages. Raises ConfigError with file, line and hint."""
     text = Text(content, where)
-    text.only({"street", "grid", "devices", "legacy", "concentrator", "fault", "firmware", "doors"})
+    text.only({"street", "grid", "devices", "legacy", "concentrator", "fault", "firmware", "job", "doors"})
     settings: _Settings = text.read(_Settings, text.table("street"), table="street")
     wanted: _GridSettings = text.read(_GridSettings, text.table("grid"), table="grid")
     grid, concentrator = _grid(text, wanted, beside or Path())
@@ -302,10 +329,13 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
     upgrades = tuple(
         text.read(Upgrade, each, table="firmware", index=place) for place, each in enumerate(text.tables("firmware"))
     )
-    for place, upgrade in enumerate(upgrades):
-        if upgrade.devices not in kinds.values():
+    orders = tuple(_job(text, each, place) for place, each in enumerate(text.tables("job")))
+    wanted_kinds = [("firmware", place, each.devices) for place, each in enumerate(upgrades)]
+    wanted_kinds += [("job", place, each.devices) for place, each in enumerate(orders) if each.devices]
+    for name, place, kind in wanted_kinds:
+        if kind not in kinds.values():
             raise text.error(
-                f"no house has a device of the kind {upgrade.devices!r}", table="firmware", index=place, key="devices",
+                f"no house has a device of the kind {kind!r}", table=name, index=place, key="devices",
                 hint=f"there are {', '.join(sorted(set(kinds.values())))}",
             )  # fmt: skip
     return StreetPlan(
@@ -320,12 +350,25 @@ def parse_plan(content: str, where: str = "street", *, beside: Path | None = Non
         config,
         faults,
         upgrades,
+        orders,
         tuple(dict.fromkeys(legacy.houses)),
         legacy.writes,
         legacy.encrypt,
         profile,
         _doors(text, beside or Path()),
     )
+
+
+def _job(text: Text, given: dict[str, Any], place: int) -> Order:
+    parameters = given.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise text.error(
+            "the parameters of a job are a table", table="job", index=place, key="parameters",
+            hint='parameters = {names = ["fwd_active_energy"]}',
+        )  # fmt: skip
+    others = {name: value for name, value in given.items() if name != "parameters"}
+    order: Order = text.read(Order, others, table="job", index=place)
+    return dataclasses.replace(order, parameters=parameters)
 
 
 def _doors(text: Text, beside: Path) -> DoorOptions | None:

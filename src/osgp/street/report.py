@@ -96,6 +96,8 @@ def _page(run: StreetRun, found: dict[str, Any]) -> str:
         )
     if found["faults"]:
         parts += ["<h2>Faults</h2>", _faults(found["faults"])]
+    if found["jobs"]:
+        parts += ["<h2>Jobs</h2>", _jobs(found["jobs"])]
     if found.get("firmware"):
         parts += ["<h2>Firmware</h2>", _firmware(found["firmware"])]
     if found["reading"]:
@@ -136,6 +138,22 @@ def _phases(found: dict[str, dict[str, Any]]) -> tuple[str, str]:
 
 def _minutes(words: str, seconds: float | None) -> str:
     return "" if seconds is None else f"{words} after {seconds / 60:.0f} min"
+
+
+def _jobs(jobs: list[dict[str, Any]]) -> str:
+    return _table(
+        ("job", "kind", "for", "begins>", "ends"),
+        [
+            (
+                "" if each["job"] is None else each["job"],
+                each["kind"],
+                each["devices"] or "all",
+                "" if each["begun_s"] is None else f"{each['begun_s'] / 3600:.2f} h",
+                ", ".join(f"{count} {state}" for state, count in each["results"].items()),
+            )
+            for each in jobs
+        ],
+    )
 
 
 def _firmware(courses: list[dict[str, Any]]) -> str:

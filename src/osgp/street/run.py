@@ -53,6 +53,7 @@ from osgp.sim.wire_live import run_live
 from osgp.street.airtime import Airtime
 from osgp.street.legacy import DOMAIN, legacy_grants, legacy_suite
 from osgp.street.observed import Observed
+from osgp.street.orders import Orders
 from osgp.street.own import Own, look_at
 from osgp.street.plan import StreetPlan
 from osgp.street.trouble import Troubles
@@ -186,6 +187,7 @@ class StreetRun:
             self.wire.tap(lambda now, port, lpdu: capture.write_lpdu(lpdu, time_ns=round((self.start + now) * 1e9)))
         self.troubles = Troubles(self)
         self.upgrades = Upgrades(self)
+        self.orders = Orders(self)
         self._truth: Truth | None = None
         self._begin()
         self.wire.at(_LEVELS_S, self._refresh, None)

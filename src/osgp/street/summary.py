@@ -65,6 +65,7 @@ def summary(run: StreetRun) -> dict[str, Any]:
         "alarms": dict(sorted(seen.alarms.items())),
         "starts_of_the_concentrator": run.lives,
         "faults": [each.to_json() for each in run.troubles.all],
+        "jobs": run.orders.told(),
         "firmware": [each.to_json() for each in run.upgrades.all],
         "refused_by_devices": dict(sorted(sum((device.node.refused for device in run.devices), Counter()).items())),
         "journal": run.journal.counts(),
