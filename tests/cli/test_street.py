@@ -58,6 +58,16 @@ def test_the_report_is_one_page_that_needs_nothing_else(tmp_path: Path, capsys: 
     page = (tmp_path / "out" / "index.html").read_text()
     assert page.count("<svg") == 7, "six plots and a map"
     assert "exactly once" in page
+    plots = (
+        "Readings by time",
+        "Readings complete by time of day",
+        "Hops",
+        "Airtime",
+        "Collisions and losses",
+        "Read-out times",
+    )
+    assert [title for title in (*plots, "Ways") if f"<h2>{title}</h2>" not in page] == []
+    assert "messages sent again per 100 exchanges" in page
     assert "<script" not in page
     assert 'src="' not in page
     found = json.loads(capsys.readouterr().out)

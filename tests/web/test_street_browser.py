@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from osgp.concentrator.map_history import History, links_of, nodes_of
 from osgp.web.app import create_app
 from osgp.web.street.service import StreetWatch
 from tests.web.sample import HOSTILE
@@ -162,6 +163,24 @@ def test_the_slider_goes_back_and_the_colours_with_it(page: Page, place: Place) 
     page.get_by_role("button", name="Now").click()
     eventually(page, f"{CY}.getElementById('{node_id(3)}').data('state') === 'lost'")
     assert colours(page)[node_id(2)] == down
+
+
+def test_pages_that_begin_again_go_back_to_before_them(page: Page, place: Place) -> None:
+    kept = History()
+    place.said.states[2] = "lost"
+    topology = place.said.status()["topology"]
+    kept.note(START - 3600.0, nodes_of(topology), links_of(topology))
+    place.said.states[2] = "up"
+    place.said.past = [each.to_json() for each in kept.steps()]
+    place.watch.__init__(place.said)  # type: ignore[misc]  # as after a restart of the pages, at the same address
+    place.look()
+    opened(page)
+    now = colours(page)[node_id(2)]
+    page.locator("#time").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#time-shown")).to_contain_text("(back then)")
+    expect(page.locator("#map")).to_have_attribute("data-wall", f"{START - 3600.0:.0f}")
+    assert colours(page)[node_id(2)] != now
 
 
 def test_an_event_arrives_and_the_filter_keeps_others_out(page: Page, place: Place) -> None:
