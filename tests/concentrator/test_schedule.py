@@ -219,3 +219,20 @@ def test_a_configuration_comes_from_toml_and_says_what_it_does_not_know() -> Non
 def test_wrong_configurations_are_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         ConcentratorConfig.from_toml(text)
+
+
+def test_readings_are_late_when_they_have_been_due_for_long_and_nobody_is_silent() -> None:
+    plan = schedule(1)
+    assert not plan.is_late(3599.0, 3600.0)
+    assert plan.is_late(3600.0, 3600.0)
+    scan, billing = everything(plan, 3600.0)
+    plan.done(scan, 3600.0)
+    plan.done(billing, 3600.0)
+    (profile,) = everything(plan, 3600.0)
+    assert not plan.is_late(9000.0, 3600.0), "it is being read"
+    plan.done(profile, 9000.0)
+    assert not plan.is_late(9000.0 + 3 * 900.0, 3600.0), "late scans are no late readings"
+    silent = schedule(1)
+    until = silent.failed(everything(silent, 0.0)[0], 0.0)
+    assert not silent.is_late(until - 1.0, 0.0)
+    assert silent.is_late(until, 0.0)

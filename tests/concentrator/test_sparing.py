@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from osgp.concentrator.accounts import Usage
 from osgp.concentrator.config import Collection, ConcentratorConfig
 from osgp.concentrator.core import AlarmRaised
 from osgp.concentrator.exchange import OutcomeUnknown
@@ -120,3 +121,27 @@ def test_an_order_that_never_arrived_is_in_doubt() -> None:
     device.answer = lambda apdu, now: b"\xff" * 12 if apdu[1:4] == b"\x40\x00\x07" else answer(apdu, now)  # type: ignore[method-assign]  # damaged
     with pytest.raises(OutcomeUnknown):
         world.do(access.order(BP05.number, FORGET))
+
+
+def test_what_the_first_scan_learns_holds_for_the_first_read_out() -> None:
+    town = Town(1, config=DAILY)
+    town.run(60.0)
+    found = reads(town)
+    assert found[MARKS] == 3, "both marks before anything is learnt, one when registers are read"
+    assert found[RING] == 1, "there is nothing to read yet"
+    town.devices[0].executed.clear()
+    town.devices[0].meter.alarm("ed_std_status1", "cover_removed")
+    town.run(1000.0)
+    assert reads(town)[3] >= 1
+    assert not reads(town)[0], "the next alarm is read with what is known"
+
+
+@pytest.mark.parametrize(("airtime_s", "again_s"), [(1.0, 900.0), (150.0, 1500.0), (5000.0, 2700.0)])
+def test_many_that_send_no_alerts_are_scanned_less_often_but_before_they_think_that_they_are_alone(
+    airtime_s: float, again_s: float
+) -> None:
+    town = Town(1, config=DAILY)
+    account = town.concentrator.account
+    town.run(60.0)
+    account.by_class["alarm"] = Usage(exchanges=1, airtime_s=airtime_s)
+    assert town.concentrator._scan_again_s(1) == again_s

@@ -9,10 +9,12 @@ import pytest
 
 from osgp.app.messages import ReverseRoute
 from osgp.concentrator.accounts import LineCosts
+from osgp.concentrator.cold_start import EACH_S, LATE_S, LINE_SHARE, MOST_S
 from osgp.concentrator.journal import Journal
 from osgp.concentrator.phase import OWN, PhaseVotes, steps_after
 from osgp.concentrator.routes import ROOT, Step
 from osgp.concentrator.routes import Path as Way
+from osgp.concentrator.schedule import Duty
 from osgp.concentrator.topology import NodeState, Standing, Topology
 from osgp.lon.address import SubnetNode
 from osgp.node.osgp_tables import ALERT_ROUTE
@@ -147,6 +149,53 @@ def test_each_device_is_told_its_way_back_for_alerts() -> None:
     route = ReverseRoute.decode(network.devices[2].meter.image.read(ALERT_ROUTE))
     assert [(hop.subnet, hop.hop.node) for hop in route.hops] == [(1, 3), (1, 2), (1, 1)]
     assert network.devices[2].node.alerts.legs
+
+
+def test_while_others_are_looked_for_whoever_has_been_up_for_long_is_told_its_way() -> None:
+    network = Network(chain(2))
+    network.until(network.all_up)
+    network.run(600.0)
+    node, now = network.node(0), network.wire.now
+    node.way_told, node.alerts = None, False
+    network.care._tell_meanwhile(now)
+    assert network.care._telling is None, "its way may still change"
+    network.care._tell_meanwhile(now + 1800.0)
+    network.touch()
+    network.run(20.0)
+    assert node.way_told is not None
+    assert node.alerts
+
+
+def test_the_line_is_for_reading_while_that_is_late_and_for_everybody_afterwards() -> None:
+    network = Network(chain(2))
+    network.until(network.all_up)
+    network.run(1200.0)
+    concentrator, start, now = network.concentrator, network.care.cold_start, network.wire.now
+    share, probes = concentrator.config.airtime_share, network.care.discovery.policy.share
+    assert concentrator.account.share == share
+    concentrator.schedule.hurry(network.node(1).device, Duty.BILLING, now - LATE_S)
+    start.look(now + 10.0)
+    assert (start.is_late, start.is_on) == (True, False)
+    assert concentrator.account.share == LINE_SHARE
+    assert network.care.discovery.budget.share == probes
+    network.touch()
+    network.run(120.0)
+    assert not start.is_late
+    assert concentrator.account.share == share
+
+
+def test_hundreds_may_take_longer_for_their_cold_start() -> None:
+    network = Network(chain(2))
+    network.until(network.all_up)
+    network.run(1200.0)
+    start, name = network.care.cold_start, network.node(1).unique_node_id
+    network.node(1).asked_at.clear()
+    start.look(MOST_S + 2 * EACH_S + 1.0)
+    assert not start.is_on
+    for number in range(100):
+        network.topology.node(bytes((9, 9, 9, 9, 9, number)))
+    start.look(MOST_S + 2 * EACH_S + 20.0)
+    assert start.is_on, name.hex()
 
 
 def test_an_alert_from_behind_repeaters_is_taken_as_its_senders() -> None:

@@ -220,3 +220,9 @@ def test_every_log_of_the_guides_can_be_read(name: str) -> None:
 def test_what_is_no_log_is_refused() -> None:
     with pytest.raises(ConfigError, match="BT23 is no log"):
         read(Counted(event_log([])), "BT23")
+
+
+def test_a_log_of_which_nothing_is_known_takes_its_header_before_and_after_its_entries() -> None:
+    access = Counted(event_log(list(range(3))))
+    assert since(access, None) == ([2, 1, 0], 0)
+    assert access.bytes_of(74) == 2 * 11 + 3 * 14

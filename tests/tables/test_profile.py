@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osgp.tables.access import run_sync
+from osgp.tables.bt.bt63 import BT63
 from osgp.tables.bt.bt64 import BT64
 from osgp.tables.et.et11 import ET11
 from osgp.tables.image import Image
@@ -26,6 +27,7 @@ from osgp.tables.profile import (
     encode_table,
     geometry,
     read_profile,
+    read_profile_pieces,
 )
 from osgp.tables.profile_geometry import Geometry
 from osgp.wire import layout_of
@@ -261,6 +263,20 @@ def test_only_the_bytes_needed_are_read() -> None:
     access = Counted(image)
     read(access, since=START + dt.timedelta(days=3))
     assert access.bytes_of(64) == shape.header_size
+
+
+async def pieces(access: Counted) -> list[Profile]:
+    return [each async for each in read_profile_pieces(Tables(access), size=1)]  # type: ignore[arg-type]  # knows is all it asks
+
+
+@pytest.mark.parametrize(("count", "rings"), [(0, 1), (5, 2)])
+def test_the_ring_is_looked_at_again_only_where_something_was_read(count: int, rings: int) -> None:
+    image, values = profile_image(count)
+    access = Counted(image)
+    assert [each.to_json()["values"] for each in run_sync(pieces(access))] == [values]
+    size = layout_of(BT63, image.context).span("sets[0]").size
+    assert access.bytes_of(63) == rings * size
+    assert len([table for table, *_ in access.reads if table == ET21]) == 1
 
 
 def test_without_et21_the_sizes_follow_from_bt61() -> None:

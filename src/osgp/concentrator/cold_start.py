@@ -3,7 +3,11 @@
 In the long run patient exchanges take 60 % of the line at most and discovery 5 % (``spec/osgp-application.md`` 3.10), because devices
 must find room for alerts, and because what is late today comes tomorrow. At the beginning there is nobody to make room for: until each
 device that is up has been read once and has asked around once, patient exchanges may take ``LINE_SHARE`` of the line and probes
-``PROBE_SHARE``, in the first ``MOST_S`` after a start. Project choice.
+``PROBE_SHARE``, in the first ``MOST_S`` after a start and ``EACH_S`` more for each device that is known.
+
+The same share of the line is for reading whenever that is late: registers or load profiles of a device that answers have been due for
+``LATE_S``. Otherwise a line that could carry all readings of a large street would fall behind more with each day. An alert waits for
+the end of one frame in either case: whoever wants to send draws a slot as we do. Project choice.
 """
 
 from __future__ import annotations
@@ -12,33 +16,38 @@ from osgp.concentrator.core import Concentrator
 from osgp.concentrator.discovery import Discovery
 from osgp.concentrator.topology import NodeState
 
-__all__ = ["LINE_SHARE", "MOST_S", "PROBE_SHARE", "ColdStart"]
+__all__ = ["EACH_S", "LATE_S", "LINE_SHARE", "MOST_S", "PROBE_SHARE", "ColdStart"]
 
 LINE_SHARE = 0.97
 PROBE_SHARE = 0.2
 MOST_S = 6 * 3600.0
-"""Long enough for a large street; a device that never lets itself be read does not keep the line for ever."""
+"""A device that never lets itself be read does not keep the line for ever ..."""
+EACH_S = 60.0
+"""... but one device takes up to a minute over many legs, so that hundreds of them need longer."""
+LATE_S = 3600.0
 _LOOK_S = 10.0
 
 
 class ColdStart:
     """Sets the shares of a concentrator's airtime accounts. ``look``: whenever something may have changed. Whoever was read before a
-    restart does not wait: then the start is none."""
+    restart does not wait: then the start is none. ``is_on``: it is a cold start; ``is_late``: readings are late."""
 
     def __init__(self, concentrator: Concentrator, discovery: Discovery) -> None:
         self.concentrator = concentrator
         self.discovery = discovery
-        self.is_on = False
+        self.is_on = self.is_late = False
         self._begun = concentrator.now
         self._next = concentrator.now
         self._read: set[int] = set()
 
     def look(self, now: float) -> None:
         """Whether anybody waits. Raises StoreError."""
-        if now < self._next or (not self.is_on and now >= self._begun + MOST_S):
+        if now < self._next:
             return
         self._next = now + _LOOK_S
-        self._set(now < self._begun + MOST_S and self._waits())
+        until = self._begun + MOST_S + EACH_S * len(self.discovery.topology.nodes)
+        self.is_late = self.concentrator.schedule.is_late(now, LATE_S)
+        self._set(now < until and self._waits())
 
     def _waits(self) -> bool:
         """Whether a device in care has never been read, or somebody has not asked around."""
@@ -58,5 +67,6 @@ class ColdStart:
     def _set(self, is_on: bool) -> None:
         self.is_on = is_on
         config, policy = self.concentrator.config, self.discovery.policy
-        self.concentrator.account.share = max(config.airtime_share, LINE_SHARE) if is_on else config.airtime_share
+        whole = is_on or self.is_late
+        self.concentrator.account.share = max(config.airtime_share, LINE_SHARE) if whole else config.airtime_share
         self.discovery.budget.share = max(policy.share, PROBE_SHARE) if is_on else policy.share

@@ -55,6 +55,10 @@ __all__ = [
 ]
 
 _JOB_RETRY_S = 5.0
+_SCAN_SHARE = 0.1
+"""Of the line for the alarms of devices that do not tell of them: hundreds are scanned less often than a few (project choice)."""
+_SCAN_MOST_S = 2700.0
+"""A device that was told nothing answers probes again after an hour (ET55.15)."""
 _NOTED_S = 3600.0
 
 
@@ -514,8 +518,16 @@ class Concentrator:
         self._events.append(VisitEnded(due.device, due.duty.value, error.message if error is not None else ""))
 
     def _scan_again_s(self, device: int) -> float:
+        """The interval of the plan; more where scans of all devices without alerts would take above ``_SCAN_SHARE`` of the line, but
+        none so long that a device thinks that nobody talks to it."""
         plan = self.config.plan
-        return max(plan.scan_s, plan.alerting_scan_s) if self.alerting(device) else plan.scan_s
+        if self.alerting(device):
+            return max(plan.scan_s, plan.alerting_scan_s)
+        usage = self.account.by_class.get(Priority.ALARM.name.lower())
+        if usage is None or not usage.exchanges:
+            return plan.scan_s
+        round_s = usage.airtime_s / usage.exchanges * sum(not self.alerting(each) for each in self.peers)
+        return max(plan.scan_s, min(round_s / _SCAN_SHARE, _SCAN_MOST_S))
 
     @staticmethod
     def _is_deep(visitor: Visitor) -> bool:

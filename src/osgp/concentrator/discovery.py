@@ -4,8 +4,8 @@
 node: the concentrator by a broadcast of its own, a device as the last repeater of a chain (LTEP agent), whose answers are then read
 from its table (UT17). A sweep consists of rounds; a round divides the hashes into ranges, which are asked one after the other, so that
 everybody is asked once in it. More than 30 % collisions, or a full table: the next round has ranges half as wide, unless there are as
-many ranges as frames already. The number of slots is odd, always: the CRCs of two devices differ by the same bits in every round, so
-that with 8 slots a pair in 8 would meet in the same one for ever.
+many ranges as frames already, or that has not helped twice. The number of slots is odd, always: the CRCs of two devices differ by the
+same bits in every round, so that with 8 slots a pair in 8 would meet in the same one for ever.
 
 Answers are not authenticated. They name candidates and claim margins; what a device tells of its links (UT18) under its key is taken
 for what it is: measured by a transceiver, which can be deceived but not by a recording of another day. The airtime of all of it is
@@ -14,6 +14,7 @@ kept within 5 % of the channel's time, saved up for an hour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -53,6 +54,8 @@ _ATTENUATED_DB = 12.0
 """What an attenuated link probe that is answered proves: margin for the grade above "poor" (project choice)."""
 _UNKNOWN = -128
 _SOONER = 8.0
+_HELPED, _IN_VAIN = 0.8, 2
+"""The share of lost frames falls below so much of the least so far when answers get more room; so often it may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ class Discovery:
         ranges = self._ranges.get((agent, alternate), 1)
         seen: set[bytes] = set()
         slots = policy.slots
+        least, in_vain = math.inf, 0
         self.sweeps += 1
         for _ in range(policy.rounds):
             self._round = (self._round + 1) & 0xFFFF
@@ -205,12 +209,17 @@ class Discovery:
                 full = full or (agent != ROOT and len(found) >= _FULL)
                 result.new += self._tell(found, agent, alternate)
             result.lost += lost
-            collided = lost > policy.collisions * (lost + answers)
+            # Answers that met have more room in the next round. Where that has not helped twice, what is lost are no answers, but
+            # frames from too far away or of others at work, and there is more of them the longer we listen.
+            share = lost / max(1, lost + answers)
+            in_vain += share > _HELPED * least
+            least = min(least, share)
+            collided = share > policy.collisions and in_vain < _IN_VAIN
             if full or (collided and lost + answers > ranges):
                 ranges = min(2 * ranges, policy.most_ranges)
             elif ranges > 1 and answers + lost <= ranges:
                 ranges //= 2
-            slots = max(policy.slots, min(policy.most_slots, 2 * (answers + lost) // ranges))
+            slots = max(policy.slots, min(policy.most_slots, 2 * (answers + lost * collided) // ranges))
             # Who was not heard in a round without any loss is not there; else until nobody new comes.
             if not full and (not lost or (not news and not collided)):
                 break

@@ -228,6 +228,18 @@ class Schedule:
         return device
 
     # ---- what it looks like -------------------------------------------------------------------------------------------
+    def is_late(self, now: float, by_s: float) -> bool:
+        """Whether registers or a load profile of a device that is not silent have been due for ``by_s`` seconds without a visit."""
+        return any(
+            device.silent_until <= now
+            and any(
+                due + by_s <= now
+                for duty, due in device.due.items()
+                if duty is not Duty.SCAN and duty not in device.running
+            )
+            for device in self._devices.values()
+        )
+
     def failures(self, device: int) -> int:
         """Failures in a row."""
         known = self._devices.get(device)

@@ -61,6 +61,8 @@ _PATIENCE_AT, _PATIENCE_MIN = 15, 60
 _HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
 _ROUTE_LIFETIME_MIN = 3 * 1440
 _ROUTE_AGAIN_S = 1.5 * 86400
+_SETTLED_S = 1800.0
+"""After which the way of a device is worth telling while others are still looked for: it has changed as often as it does."""
 _MOVE_S = 86400.0
 _LINK_PROBES = 2
 _REVIVALS = 3
@@ -121,6 +123,7 @@ class NetworkCare:
         self._message = message
         self._nudge: Wait[None] = Wait()
         self._tasks: list[Task[None]] = []
+        self._telling: Task[None] | None = None
         self._watched_at = self._links_at = self._slot_at = concentrator.now
         self._links_version = -1
         self._hunted: dict[bytes, float] = {}
@@ -165,7 +168,7 @@ class NetworkCare:
 
     def end(self) -> None:
         """Give up the tasks; what is known is kept. Raises StoreError."""
-        for task in self._tasks:
+        for task in (*self._tasks, *([self._telling] if self._telling is not None else ())):
             task.cancel()
         self._tasks.clear()
         self.topology.save(links=True)
@@ -410,6 +413,7 @@ class NetworkCare:
         free_s = discovery.free_at(now) - now
         turn = discovery.next_agent(now) if free_s <= 0 and not topology.is_static else None
         if turn is not None and turn[2] and not turn[1]:
+            self._tell_meanwhile(now)
             await self._sweep(*turn)
             return 0.0
         told = self._next_way(now)
@@ -551,16 +555,26 @@ class NetworkCare:
             self.topology.tell(b"", "journal", error.message, now)
 
     # ---- the way back -----------------------------------------------------------------------------------------------
-    def _next_way(self, now: float) -> tuple[Node, Path] | None:
-        """A device that does not know the present way to us, for its alerts."""
+    def _next_way(self, now: float, settled_s: float = 0.0) -> tuple[Node, Path] | None:
+        """A device that does not know the present way to us, for its alerts; only one that knew none and has been up so long."""
         for node in self.topology.placed():
             if node.state is not NodeState.UP or node.device not in self.concentrator.peers or node.legacy:
+                continue
+            if settled_s and (node.up_at + settled_s > now or node.way_told is not None):
                 continue
             path = self.topology.ways.path(node.unique_node_id, 0, now)
             told = node.way_told
             if path is not None and (told is None or told[1] != path or told[0] + _ROUTE_AGAIN_S <= now):
                 return node, path
         return None
+
+    def _tell_meanwhile(self, now: float) -> None:
+        """While others are still looked for, tell a way beside that: who knows none for its alerts is scanned often."""
+        if self._telling is not None and not self._telling.is_done:
+            return
+        told = self._next_way(now, settled_s=_SETTLED_S)
+        if told is not None:
+            self._telling = self.concentrator.tasks.start(self._tell_way(*told), now, name="way for alerts")
 
     async def _tell_way(self, node: Node, path: Path) -> None:
         """Write UT19: the reverse of the way, the last node is the concentrator."""

@@ -168,6 +168,8 @@ class Visitor:
 
     async def _changed(self, device: Device, recording: _Recording, raw: bytes) -> list[Alarm]:
         """BT03 is not what it was, or not decoded yet: what it says is kept, with a notice for each alarm that is new."""
+        if CONFIGURATION not in self.dimensions:  # before anything else is learnt, so that it holds afterwards
+            await self._check(device)
         layout = layout_of(BT03, await device.knows(BT00))
         current = active_alarms(layout.decode(raw))
         before = set()

@@ -213,6 +213,14 @@ async def log_reader(device: KnowsTables, declared: type[Table], last: int | Non
     if not capacity:
         return []
     header = await _header(device, declared, context, size)
+    return await _all(device, declared, context, header, last)
+
+
+async def _all(
+    device: KnowsTables, declared: type[Table], context: Context, header: Header, last: int | None = None
+) -> list[LogEntry]:
+    """The same, where a header has just been read."""
+    size, capacity = _shape(declared, context)
     chunks: list[tuple[int, bytes]] = []
     for attempt in range(_ATTEMPTS):
         chunks = await _chunks(device, declared, context, entry_ranges(header, capacity, last))
@@ -234,8 +242,10 @@ async def log_since(device: KnowsTables, declared: type[Table], newest: bytes | 
     if not capacity:
         return [], 0
     header = await _header(device, declared, context, size)
+    if newest is None:
+        return await _all(device, declared, context, header), header.unread
     own = kind_of(declared).sequence
-    if own and newest is not None:
+    if own:
         layout = layout_of(declared, context)
         known = getattr(layout.decode_span(layout.span("entries[0]"), newest), own)
         count = (header.sequence - known) & 0xFFFF

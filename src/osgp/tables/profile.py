@@ -323,10 +323,26 @@ async def read_profile(
     context, shape, channels = await _shape(device, data_set)
     if not shape.configured:
         return Profile(data_set, 0, ())
-    limit = _limit(since)
+    return await _newest(access, context, shape, channels, since, last)
+
+
+async def _newest(
+    access: Any,
+    context: Context,
+    shape: Geometry,
+    channels: tuple[Channel, ...],
+    since: dt.datetime | None,
+    last: int | None = None,
+    ring: Ring | None = None,
+) -> Profile:
+    """``read_profile`` of a data set whose shape has just been read, and perhaps its ``ring``."""
+    limit, data_set = _limit(since), shape.data_set
     for attempt in range(_ATTEMPTS):
-        ring = await _ring(access, context, data_set)
+        if ring is None or attempt:
+            ring = await _ring(access, context, data_set)
         blocks, first, places = await _blocks(access, shape, ring, limit, last)
+        if not blocks:
+            return decode_blocks(b"", shape, channels=channels, first=[])
         after = await _ring(access, context, data_set)
         lost = after.overwritten_since(ring, shape.blocks)
         # Losing the block that was newest means that the log was cleared: start again, as often as is sensible.
@@ -360,8 +376,12 @@ async def read_profile_pieces(
     """
     access = device.access
     context, shape, channels = await _shape(device, data_set)
+    if not shape.configured:
+        yield Profile(data_set, 0, ())
+        return
     limit = _limit(since)
-    if shape.configured and not _fits(shape, limit, now, size):
+    ring, places = None, []
+    if not _fits(shape, limit, now, size):
         ring = await _ring(access, context, data_set)
         step = max(1, size // shape.block_size)
         places = await _older_blocks(access, shape, ring, limit) if ring.valid_blocks > step else []
@@ -374,7 +394,10 @@ async def read_profile_pieces(
             if len(piece):
                 yield piece
                 since = max([*piece.times(), *([_aware(since)] if since is not None else [])])
-    yield await read_profile(device, data_set=data_set, since=since)
+    if places:  # which took a while
+        yield await read_profile(device, data_set=data_set, since=since)
+    else:
+        yield await _newest(access, context, shape, channels, since, ring=ring)
 
 
 def _fits(shape: Geometry, limit: float | None, now: dt.datetime | None, size: int) -> bool:
