@@ -11,7 +11,8 @@ BIN = $(VENV)/bin
 VENV2 = .venv313
 PIP = -m pip install --quiet --disable-pip-version-check --no-input
 CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218 tests/sim/test_medium.py tests/sim/test_street.py
-WORKERS = 2
+# Three on two cores: a good part of the tests waits, for processes and for lines.
+WORKERS = 3
 ONCE =
 
 .PHONY: help demo test test-long docs lint format bench bench-phy kernels system pytest second second-python clean
