@@ -86,3 +86,8 @@ def test_json_of_any_shape(number: int, value: Any, spots: list[int]) -> None:
             layout.encode(from_json(declared, given_))
     with suppress(DecodeError, ConfigError):
         Image.from_json(value)
+
+
+def test_a_journal_whose_schema_is_no_text_is_repaired() -> None:
+    # SQLite quotes it when it complains, and Python cannot decode the complaint.
+    TARGETS["journal salvage"](b'\x00"\xeb\n\x00\x80')

@@ -36,6 +36,8 @@ __all__ = ["DeviceRow", "Journal", "Kept", "Notice", "RawPart", "Step", "StepRea
 APPLICATION_ID = 0x4F534A4C
 """``OSJL`` in ASCII."""
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FAILURES = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""The second: SQLite quotes what is damaged, and that need not be text."""
 _DOUBT = "counters in doubt"
 _MOST_PARAMETERS = 500
 
@@ -170,7 +172,7 @@ class Journal:
                 return str(found[0])
             self._migrate()
             return self._bad_counter()
-        except sqlite3.DatabaseError as error:
+        except _FAILURES as error:
             if _is_damage(error):
                 return str(error)
             raise self._error(error) from error
@@ -317,7 +319,7 @@ class Journal:
         """One statement. A damaged page met outside a batch is repaired, and the statement done again; inside, the batch fails."""
         try:
             return self._connection.execute(sql, values)
-        except sqlite3.DatabaseError as error:
+        except _FAILURES as error:
             if not _is_damage(error) or self.place == ":memory:":
                 raise self._error(error) from error
             was_inside = self._depth > 0
@@ -334,7 +336,7 @@ class Journal:
         """All rows of a query; a page may turn out damaged only while they are fetched."""
         try:
             return self._execute(sql, values).fetchall()
-        except sqlite3.DatabaseError as error:
+        except _FAILURES as error:
             if not _is_damage(error) or self._depth or self.place == ":memory:":
                 raise self._error(error) from error
             self._repair(str(error), self._last_wall())
@@ -347,7 +349,7 @@ class Journal:
             return float(row[0] or 0.0)
         return 0.0
 
-    def _error(self, error: sqlite3.Error) -> StoreError:
+    def _error(self, error: Exception) -> StoreError:
         return StoreError(f"the journal {self.place}: {error}", hint="is the disk full, or another process using it?")
 
     # ---- Memory: counters -------------------------------------------------------------------------------------------
@@ -751,8 +753,8 @@ def _digest(content: bytes) -> bytes:
     return blake2b(content, digest_size=12).digest()
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGE
+def _is_damage(error: Exception) -> bool:
+    return isinstance(error, UnicodeDecodeError) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGE
 
 
 def _is_sound(table: str, row: Mapping[str, Any]) -> bool:

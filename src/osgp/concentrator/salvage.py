@@ -80,7 +80,7 @@ def _table(
         first, end = ranges.pop()
         try:
             rows = source.execute(select, (first, end)).fetchall()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             if first == end:
                 lost += 1
             else:
@@ -100,12 +100,12 @@ def _last(source: sqlite3.Connection, name: str) -> int | None:
     try:
         found = source.execute(f'SELECT max(rowid) FROM "{name}"').fetchone()[0]
         return int(found or 0)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         pass
     last = None
     try:
         for row in source.execute(f'SELECT rowid FROM "{name}" ORDER BY rowid'):
             last = row[0]
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         pass
     return None if last is None else int(last) + _BEYOND
