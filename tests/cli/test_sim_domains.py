@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import pyarrow.parquet as parquet
 import pytest
 
 from osgp.analyse.lon import dissect_frame
@@ -50,7 +51,6 @@ def test_the_same_seed_gives_the_same_figures_readings_and_capture(
 
 
 def test_parquet_has_the_same_readings_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     path, text = tmp_path / "r.parquet", tmp_path / "r.csv"
     for each in (path, text):
         assert status(*SMALL, "--registers", "2", "--start", "2025-06-01T00:00", "--readings", str(each), "--json") == 0

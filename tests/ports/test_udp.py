@@ -596,7 +596,7 @@ def test_a_full_socket_loses_datagrams_instead_of_keeping_them(run: Run) -> None
     run(main)
 
 
-def test_only_what_could_not_be_sent_is_taken_back_from_what_was(run: Run) -> None:
+def test_only_what_could_not_be_sent_is_taken_back_from_what_was(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         toy = Toy()
         async with await LonIpPort.open(toy, HERE, 0, peers={(DOMAIN, 1, 20): (HERE, 9)}) as port:
@@ -609,7 +609,7 @@ def test_only_what_could_not_be_sent_is_taken_back_from_what_was(run: Run) -> No
                     raise troubles.pop(0)
                 return len(data)
 
-            transport._send = send  # type: ignore[assignment]  # a socket with trouble
+            monkeypatch.setattr(transport, "_send", send)
             statistics, counted = port.statistics, []
             for _ in range(3):
                 toy.to_send.append(REQUEST)

@@ -180,7 +180,8 @@ def test_the_ordinary_decoder_reads_every_frame_and_finds_who_it_is_from_and_for
         npdu, kind = found.npdu, batch.kind[row]
         sender, receiver = address_of(int(batch.sender[row])), address_of(int(batch.receiver[row]))
         assert SubnetNode(npdu.source_subnet, npdu.source_node.node) == sender
-        assert (npdu.destination_subnet, npdu.destination_node.node) == (receiver.subnet, receiver.node)  # type: ignore[union-attr]
+        assert npdu.destination_node is not None
+        assert (npdu.destination_subnet, npdu.destination_node.node) == (receiver.subnet, receiver.node)
         assert npdu.domain == batch.meters.domain
         assert found.header is not None
         assert found.header.alternate_path == batch.carrier[row]
@@ -383,7 +384,8 @@ def registers_in(data: bytes) -> list[int]:
 
 def test_alerts_open_in_the_ordinary_machine_and_say_when_they_were_raised() -> None:
     batch = chain()
-    raised = {int(row[6]): row for row in batch.results.trace[0] if row[1] == What.REPORTED}  # type: ignore[index]
+    assert batch.results.trace is not None
+    raised = {int(row[6]): row for row in batch.results.trace[0] if row[1] == What.REPORTED}
     told = {(int(node), int(entry)) for node, _, entry in batch.checked.alerts}
     peers: dict[int, PeerSecurity] = {}
     rows = np.flatnonzero((batch.kind == Kind.REPORT) & (batch.receiver == 0))
@@ -401,7 +403,8 @@ def test_alerts_open_in_the_ordinary_machine_and_say_when_they_were_raised() -> 
 
 def test_what_is_read_is_what_the_engine_says_was_read() -> None:
     batch = chain()
-    trace = batch.results.trace[0]  # type: ignore[index]
+    assert batch.results.trace is not None
+    trace = batch.results.trace[0]
     read = trace[trace[:, 1] == What.READ]
     assert batch.readings.meter.tolist() == read[:, 5].tolist()
     assert batch.readings.time_us.tolist() == read[:, 0].tolist()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from osgp.app.profile import OsgpProfile
+from osgp.lon.events import MessageReceived
 from osgp.ports.network_profile import VARIABLE, read_profile
 from osgp.street.plan import default_text, load_plan
 from osgp.street.run import StreetRun
@@ -34,23 +36,23 @@ max_write = 67
 """
 
 
-def codes_on_the_line(run: StreetRun) -> Counter[int]:
+def codes_on_the_line(run: StreetRun, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """First bytes of messages that the devices' own stacks were given."""
     found: Counter[int] = Counter()
     for device in run.devices:
         receive = device.node._message
 
-        def told(event, now, receive=receive):  # type: ignore[no-untyped-def]
+        def told(event: MessageReceived, now: float, receive: Callable[..., None] = receive) -> None:
             found[event.apdu[0]] += 1
             receive(event, now)
 
-        device.node._message = told  # type: ignore[method-assign]
+        monkeypatch.setattr(device.node, "_message", told)
     return found
 
 
-def test_a_street_with_other_numbers_runs_as_ours_does() -> None:
+def test_a_street_with_other_numbers_runs_as_ours_does(monkeypatch: pytest.MonkeyPatch) -> None:
     run = StreetRun(dataclasses.replace(small_plan(3, hours=0.6), profile=OsgpProfile.from_toml(OTHER)))
-    found = codes_on_the_line(run)
+    found = codes_on_the_line(run, monkeypatch)
     run.run()
     assert run.truth().exact
     assert run.up() == 3

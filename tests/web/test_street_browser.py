@@ -172,7 +172,7 @@ def test_pages_that_begin_again_go_back_to_before_them(page: Page, place: Place)
     kept.note(START - 3600.0, nodes_of(topology), links_of(topology))
     place.said.states[2] = "up"
     place.said.past = [each.to_json() for each in kept.steps()]
-    place.watch.__init__(place.said)  # type: ignore[misc]  # as after a restart of the pages, at the same address
+    StreetWatch.__init__(place.watch, place.said)  # as after a restart of the pages, at the same address
     place.look()
     opened(page)
     now = colours(page)[node_id(2)]
@@ -230,7 +230,7 @@ def test_a_concentrator_that_goes_is_told_and_the_map_stays(page: Page, place: P
 
 
 def test_five_hundred_devices_without_a_drawing_are_shown(page: Page, place: Place) -> None:
-    place.said.__init__(500, drawn=False)  # type: ignore[misc]  # another street at the same place
+    Said.__init__(place.said, 500, drawn=False)  # another street at the same place
     place.look()
     opened(page, 500)
     expect(page.locator("#map")).to_have_attribute("data-links", "500")

@@ -300,9 +300,12 @@ def test_without_a_drawing_everybody_has_a_place_of_his_own_on_the_ring_of_his_l
     assert all(max(by_legs[legs]) < min(by_legs[legs + 1]) for legs in range(1, max(by_legs)))
 
 
-def test_a_device_goes_to_its_ring_when_its_way_is_known_and_stays_there_when_the_way_is_lost() -> None:
+def test_a_device_goes_to_its_ring_when_its_way_is_known_and_stays_there_when_the_way_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     said = Said(8, drawn=False)
-    usual, said.way = said.way, lambda index: []  # type: ignore[method-assign]  # a street of which nothing is known yet
+    usual = said.way
+    monkeypatch.setattr(said, "way", lambda index: [])  # a street of which nothing is known yet
     watch = StreetWatch(said)
 
     def radius() -> list[int]:
@@ -310,12 +313,12 @@ def test_a_device_goes_to_its_ring_when_its_way_is_known_and_stays_there_when_th
         return [round(math.hypot(each["x"], each["y"])) for each in watch.map()["nodes"][1:]]
 
     assert len(set(radius())) == 1
-    said.way = usual  # type: ignore[method-assign]
+    monkeypatch.setattr(said, "way", usual)
     known = radius()
     assert known == [130, 130, 130, 260, 260, 260, 260, 260]
-    said.way = lambda index: [] if index == 5 else usual(index)  # type: ignore[method-assign]
+    monkeypatch.setattr(said, "way", lambda index: [] if index == 5 else usual(index))
     assert radius() == known
-    said.way = lambda index: [1, 4, 5] if index == 5 else usual(index)  # type: ignore[method-assign]
+    monkeypatch.setattr(said, "way", lambda index: [1, 4, 5] if index == 5 else usual(index))
     assert radius()[4] == 390
 
 

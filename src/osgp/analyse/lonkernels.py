@@ -49,6 +49,7 @@ from osgp.lon.tpdu import MAX_MEMBER_LIST, SpduHeader, TpduHeader
 from osgp.ports.capture import LONIP_VERSIONS
 from osgp.ports.datagram import Fault, LinkType
 from osgp.wire.bits import Bits
+from osgp.wire.kernels import crc_register
 
 __all__ = ["CRC_AUTO", "CRC_MUST", "CRC_NONE", "crc_fits", "decode"]
 
@@ -60,8 +61,6 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _numba: Any = numba
 njit: Callable[..., Callable[[_Function], _Function]] = _numba.njit
 int64: Any = np.int64
-uint16: Any = np.uint16
-uint8: Any = np.uint8
 
 
 def _bits(word: type[Bits], name: str) -> tuple[int, int]:
@@ -86,25 +85,8 @@ def _number(data: Any, place: Any, size: Any) -> Any:
 
 @njit(cache=True)
 def crc_fits(data: Any, start: Any, end: Any, tables: Any, residue: Any) -> Any:
-    """Whether the last two bytes are the CRC of those before: eight bytes a step, a table for each."""
-    register = uint16(0xFFFF)
-    place = start
-    while place + 8 <= end:
-        register = (
-            tables[7, data[place] ^ uint8(register >> 8)]
-            ^ tables[6, data[place + 1] ^ uint8(register & 0xFF)]
-            ^ tables[5, data[place + 2]]
-            ^ tables[4, data[place + 3]]
-            ^ tables[3, data[place + 4]]
-            ^ tables[2, data[place + 5]]
-            ^ tables[1, data[place + 6]]
-            ^ tables[0, data[place + 7]]
-        )
-        place += 8
-    while place < end:
-        register = uint16((register & 0xFF) << 8) ^ tables[0, data[place] ^ uint8(register >> 8)]
-        place += 1
-    return register == residue
+    """Whether the last two bytes are the CRC of those before."""
+    return crc_register(data, start, end, tables) == residue
 
 
 @njit(cache=True)

@@ -7,12 +7,12 @@ Layouts from ``osgp.lon`` (ISO/IEC 14908-1; LON/IP as its module says); the form
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from osgp.analyse.loncolumns import ABSENT
+from osgp.lon import crc
 from osgp.lon.authpdu import AuthHeader, AuthPdu
 from osgp.lon.lonip import DomainLength, ExplicitNode, LonIpControl, LonIpHeader, LonIpVersion, SourceNode
 from osgp.lon.npdu import DOMAIN_LENGTHS, NetworkControl, NodeByte, Npdu, PduType
@@ -157,5 +157,5 @@ def lonip_table() -> NDArray[np.int8]:
 
 
 def crc_tables() -> NDArray[Any]:
-    """Eight tables of the frame's CRC: entry ``[k, b]`` is what byte b does to the register when k more bytes follow it."""
-    return np.array([[crc_hqx(bytes((octet,)) + bytes(k), 0) for octet in range(256)] for k in range(8)], np.uint16)
+    """``osgp.lon.crc.crc_tables`` as compiled code takes it: (8, 256)."""
+    return np.array(crc.crc_tables(), np.uint16)

@@ -9,7 +9,7 @@ from binascii import crc_hqx
 
 from osgp.wire.errors import BadCrc, Truncated
 
-__all__ = ["CRC_SIZE", "crc16", "has_crc", "with_crc", "without_crc"]
+__all__ = ["CRC_SIZE", "crc16", "crc_tables", "has_crc", "with_crc", "without_crc"]
 
 CRC_SIZE = 2
 RESIDUE = 0x1D0F
@@ -19,6 +19,11 @@ RESIDUE = 0x1D0F
 def crc16(data: bytes) -> int:
     """The CRC of a link header with its NPDU, as a number of 16 bits."""
     return crc_hqx(data, 0xFFFF) ^ 0xFFFF
+
+
+def crc_tables() -> list[list[int]]:
+    """Eight tables for eight bytes a step: entry ``[k][b]`` is what byte b does to the register when k more bytes follow it."""
+    return [[crc_hqx(bytes((octet,)) + bytes(more), 0) for octet in range(256)] for more in range(8)]
 
 
 def with_crc(lpdu: bytes) -> bytes:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 
-__all__ = ["check", "crc_of", "deliveries", "judge", "write"]
+from osgp.wire.kernels import crc_register
+
+__all__ = ["check", "deliveries", "judge", "write"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 # Numba's types are only partly declared: taken through Any, so that strict checks do not depend on its version.
@@ -20,29 +22,6 @@ _numba: Any = numba
 njit: Callable[..., Callable[[_Function], _Function]] = _numba.njit
 uint16: Any = np.uint16
 uint8: Any = np.uint8
-
-
-@njit(cache=True, nogil=True)
-def crc_of(data: Any, size: Any, tables: Any) -> Any:
-    """The CRC register after the first bytes of a frame, preset with ones, not complemented: eight bytes a step."""
-    register = uint16(0xFFFF)
-    place = 0
-    while place + 8 <= size:
-        register = (
-            tables[7, data[place] ^ uint8(register >> 8)]
-            ^ tables[6, data[place + 1] ^ uint8(register & 0xFF)]
-            ^ tables[5, data[place + 2]]
-            ^ tables[4, data[place + 3]]
-            ^ tables[3, data[place + 4]]
-            ^ tables[2, data[place + 5]]
-            ^ tables[1, data[place + 6]]
-            ^ tables[0, data[place + 7]]
-        )
-        place += 8
-    while place < size:
-        register = uint16((register & 0xFF) << 8) ^ tables[0, data[place] ^ uint8(register >> 8)]
-        place += 1
-    return register
 
 
 @njit(cache=True, nogil=True)
@@ -148,7 +127,7 @@ def write(
         body = bodies[message[row]]
         for at in range(body_sizes[its_kind]):
             frame[body_at + at] = body[at]
-        register = crc_of(frame, size - 2, tables) ^ uint16(0xFFFF)
+        register = crc_register(frame, 0, size - 2, tables) ^ uint16(0xFFFF)
         frame[size - 2] = uint8(register >> 8)
         frame[size - 1] = uint8(register & 0xFF)
         sizes[row] = size
@@ -178,7 +157,7 @@ def check(
         if size < least or size > len(frame):
             role[row] = unreadable
             continue
-        if crc_of(frame, size, tables) != residue:
+        if crc_register(frame, 0, size, tables) != residue:
             role[row] = bad_crc
             continue
         control = frame[control_at]

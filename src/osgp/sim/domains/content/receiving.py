@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from osgp.lon import crc
 from osgp.lon.apdu import PROXY
-from osgp.lon.crc import CRC_SIZE, RESIDUE, crc16
+from osgp.lon.crc import CRC_SIZE, RESIDUE
 from osgp.lon.headers import ANSWER, MESSAGE, write_pdu
 from osgp.lon.lpdu import Lpdu
 from osgp.lon.ltep import Ltep, LtepHeader, TargetControl, TargetType
@@ -96,12 +97,8 @@ class Checked:
 
 @lru_cache(maxsize=1)
 def crc_tables() -> Any:
-    """Eight tables of the CRC: entry ``[k, b]`` is what byte b does to the register when k more bytes follow it."""
-
-    def plain(data: bytes) -> int:  # without preset and complement, as the CRC of a difference
-        return crc16(data) ^ crc16(bytes(len(data)))
-
-    return np.array([[plain(bytes([octet]) + bytes(more)) for octet in range(256)] for more in range(8)], np.uint16)
+    """``osgp.lon.crc.crc_tables`` as compiled code takes it: (8, 256)."""
+    return np.array(crc.crc_tables(), np.uint16)
 
 
 @lru_cache(maxsize=1)
