@@ -351,5 +351,5 @@ def test_nothing_piles_up_in_the_machine(seed: int) -> None:
     assert concentrator.account.total.answered > 100
     assert len(concentrator.exchanges) == 0
     assert len(concentrator.tasks) == 0
-    assert len(concentrator.stack.transport._timers) < 70
+    assert len(concentrator.stack.transport.timers) < 70
     assert all(len(heap) < 5 for heap in concentrator.schedule._heaps.values())

@@ -22,7 +22,7 @@ from osgp.lon.lonip_map import PORT, AddressMap, Endpoint
 from osgp.lon.ltep import Service
 from osgp.lon.nm import LeaveDomain, UpdateAddress, UpdateDomain, UpdateKey
 from osgp.lon.proxy import Hop
-from osgp.lon.transport import Options, Transport
+from osgp.lon.transport import Options, Transport, Way
 from osgp.node.stack import ChainOptions, Stack
 from osgp.wire.errors import ConfigError, Error, LocalProtocolError
 from tests.lon import talk
@@ -66,13 +66,13 @@ def forgetful(stack: Stack) -> Stack:
     """A node that composes each message anew, and asks for its place each time."""
     transport = stack.transport
 
-    def study(options: Options) -> None:
-        Transport._study(transport, options)
-        transport._plain = False
+    def way(service: int, destination: Destination, options: Options) -> Way:
+        found = Transport._way(transport, service, destination, options)
+        transport._ways.clear()
+        found.plain = False
+        return found
 
-    transport._study = study  # type: ignore[method-assign]  # the slow way, always
-    transport._place = lambda options: transport._found_place(options, transport.configuration.places())  # type: ignore[method-assign]
-    study(transport._options)
+    transport._way = way  # type: ignore[method-assign]  # the slow way, always
     return stack
 
 

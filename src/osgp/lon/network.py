@@ -68,6 +68,7 @@ class Note:
         "session",
         "source",
         "state",
+        "stranger",
     )
 
     def __init__(self, reader: object, configuration: Configuration, letter: Letter) -> None:
@@ -91,6 +92,7 @@ class Note:
         subnet, node = npdu.source_subnet, npdu.source_node & 0x7F
         self.source = subnet_node(subnet, node)
         self.peer = (self.priority, self.domain, subnet, node)
+        self.stranger = not (subnet and node)
         self.destination = destination_of(npdu)
         self.key = record_key(packet)
 

@@ -24,14 +24,15 @@ MEMORY_S = 24.0
 class Remembered:
     """A destination of the table: the last number towards it, and when that was last in use (seconds).
 
-    ``cover``: what the transport keeps of the last message towards it.
+    ``gone``: another has its place in the table. ``cover``: what the transport keeps of the last message towards it.
     """
 
-    __slots__ = ("cover", "number", "used_at")
+    __slots__ = ("cover", "gone", "number", "used_at")
 
     def __init__(self, number: int, used_at: float) -> None:
         self.number = number
         self.used_at = used_at
+        self.gone = False
         self.cover: Any = None
 
 
@@ -65,7 +66,7 @@ class TransactionNumbers:
                 oldest = min(table, key=lambda each: table[each].used_at)
                 if table[oldest].used_at + MEMORY_S > now:
                     return None
-                del table[oldest]
+                table.pop(oldest).gone = True
         elif number != known.number and taken is None and not self._inherited:
             self._next[counter] = number + 1 if number < most else 1
             known.number = number
@@ -88,6 +89,19 @@ class TransactionNumbers:
                 return known
             number = following
         return None
+
+    def follow(self, known: Remembered, counter: int, now: float) -> bool:
+        """Give a destination of the table its next number, as ``allocate`` does in the legacy version where no number is taken.
+
+        False, and nothing is done, where that must be looked into. ``counter``: 1 of the priority class, else 0.
+        """
+        number = self._next[counter]
+        if number == known.number or known.gone or self._inherited:
+            return False
+        self._next[counter] = number + 1 if number < 15 else 1
+        known.number = number
+        known.used_at = now
+        return True
 
     def inherit(self, peer: Hashable, number: int, now: float) -> Remembered | None:
         """Take the number of another node's transaction for one nested in it; None if the last one towards ``peer`` had it too.

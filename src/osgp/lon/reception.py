@@ -22,7 +22,7 @@ from osgp.lon.authpdu import AuthHeader, AuthPdu, AuthType
 from osgp.lon.configuration import Configuration, Membership
 from osgp.lon.entries import AuthenticationType
 from osgp.lon.events import Dropped, Event
-from osgp.lon.headers import ANSWER, REMINDER_MESSAGE, REPEATED, write_pdu
+from osgp.lon.headers import ANSWER, MESSAGE, REMINDER_MESSAGE, REPEATED, write_pdu
 from osgp.lon.indication import Indication
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.ltep import Service
@@ -213,6 +213,35 @@ class Reception:
         self._delivered(record)
         return record
 
+    def letter(self, letter: Letter, note: Note, number: int, apdu: bytes, now: float) -> Record | None:
+        """As ``message``, for a plain message of one node to this one alone: ``note`` has a place."""
+        records = self._records
+        record = records.get(note.key)
+        if record is None or record.note is not note or record.expires <= now or note.stranger or not apdu:
+            place, session = note.place or NOWHERE, note.session
+            return self.message(letter, place, session, (False, MESSAGE, number, None, apdu), now, note)
+        if record.number == number and record.apdu == apdu:
+            self._duplicate(record, MESSAGE, None)
+            return None
+        # The sender's next message takes the record of the last one, which is the newest of all now.
+        del records[note.key]
+        records[note.key] = record
+        record.packet = letter
+        record.apdu = apdu
+        record.number = number
+        record.expires = now + self.configuration.non_group_timer_s
+        record.answer = None
+        record.done = False
+        if not note.session:
+            self._answer(record, record.place, _TPDU, b"")
+            return record
+        if record.reply is not None:
+            self._pending.pop(record.reply, None)
+        self._reply = record.reply = reply = self._reply + 1
+        record.state = _PENDING
+        self._pending[reply] = record
+        return record
+
     def reminder(
         self,
         packet: Packet,
@@ -304,16 +333,18 @@ class Reception:
             record.state = _SILENT
 
     def _answer(self, record: Record, place: Membership, pdu_type: int, apdu: bytes) -> None:
-        packet, note = record.packet, record.note
+        note = record.note
         answer: Packet | Letter
         if note is not None and place is note.place:
-            if note.answer is None:
-                answer = answer_packet(packet, place, None, pdu_type, b"")
-                note.answer = Envelope(answer.header, answer.npdu)
+            envelope = note.answer
+            if envelope is None:
+                answer = answer_packet(record.packet, place, None, pdu_type, b"")
+                note.answer = envelope = Envelope(answer.header, answer.npdu)
             answer = _new(Letter)  # as packet.letter_of
-            answer.envelope = note.answer
+            answer.envelope = envelope
             answer.pdu = _ANSWERS[record.number] + apdu
         else:
+            packet = record.packet
             pdu = write_pdu(record.session, ANSWER, record.number, apdu, version=packet.npdu.control >> 6)
             answer = answer_packet(packet, place, record.member, pdu_type, pdu)
         record.answer = answer
@@ -334,10 +365,10 @@ class Reception:
             return False
         if apdu is None:
             record.state = _SILENT
-        else:
-            if flex:
-                record.member = None
-            self._answer(record, NOWHERE if flex else record.place, _SPDU, apdu)
+            return True
+        if flex:
+            record.member = None
+        self._answer(record, NOWHERE if flex else record.place, _SPDU, apdu)
         return True
 
     # ---- authentication --------------------------------------------------------------------------------------------

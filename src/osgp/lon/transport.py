@@ -9,12 +9,8 @@ proxy), to its ``Listener``. Time is ``now`` in seconds. One packet in gives at 
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from osgp.lon import auth
 from osgp.lon.address import Broadcast, Destination, Group, SubnetNode, UniqueNodeId, subnet_node
@@ -26,17 +22,17 @@ from osgp.lon.lpdu import MAX_APDU, MAX_BACKLOG, LinkHeader
 from osgp.lon.ltep import Service
 from osgp.lon.network import Note, send_packet
 from osgp.lon.npdu import ENHANCED, LEGACY, AddressFormat, PduType
-from osgp.lon.numbers import Remembered, TransactionNumbers
-from osgp.lon.packet import Envelope, Letter, Packet
+from osgp.lon.numbers import TransactionNumbers
+from osgp.lon.packet import Letter, Packet, letter_of
 from osgp.lon.tpdu import VERSIONS, member_list
+from osgp.lon.transactions import DEFAULTS, Cover, Lane, Listener, Nested, Options, Transaction, Way
+from osgp.lon.waits import Waits
 from osgp.wire.errors import LocalProtocolError
 
-__all__ = ["DEFAULTS", "Listener", "Nested", "Options", "Transaction", "Transport"]
+__all__ = ["DEFAULTS", "Listener", "Nested", "Options", "Transaction", "Transport", "Way"]
 
 QUIET_S = 2.0
 """Seconds of silence after a power-up, so that peers forget old transaction numbers (open stack)."""
-_FEW = 64
-"""Timers among which those of transactions that are over may lie about."""
 QUEUE = 64
 """Transactions of one class that may wait for their turn (project choice)."""
 BROADCAST_BACKLOG = 15
@@ -58,153 +54,12 @@ _FIRST = tuple(write_pdu(True, MESSAGE, number) for number in range(16))
 """The first byte of a plain message, by its transaction number; TPDU and SPDU have one shape."""
 _new = object.__new__
 _tuple = tuple.__new__
-_push = heapq.heappush
 _FORMATS = {
     SubnetNode: AddressFormat.SUBNET_NODE,
     Group: AddressFormat.MULTICAST,
     Broadcast: AddressFormat.BROADCAST,
     UniqueNodeId: AddressFormat.UNIQUE_NODE_ID,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a message is sent.
-
-    ``domain_index``: entry of our domain table. ``flex_domain``: another domain instead, of which we are no member: the source is
-    then 0/0. ``timer_s``: transmit timer, or repeat timer of the repeated service. ``alternate_path``: None as the standard has it
-    (the last two transmissions), else all transmissions on that path. ``max_responses``: of a broadcast request; with more than one
-    it ends when as many nodes have answered or the retries are over, and fails only without any (project choice: both open
-    stacks end at the first). ``mode``: how a power line is to send it (``ltep.Mode``). ``backlog``: delta backlog of a message to one
-    node; None as the standard has it, 1. With 0 the answer's window is 16 slots, not 32 (project choice, for a line with one master).
-    """
-
-    domain_index: int = 0
-    flex_domain: bytes | None = None
-    priority: bool = False
-    authenticated: bool = False
-    retry: int = 3
-    timer_s: float = 0.384
-    alternate_path: bool | None = None
-    enhanced: bool = False
-    max_responses: int = 1
-    mode: int = 0
-    backlog: int | None = None
-
-
-DEFAULTS = Options()
-
-
-class Listener(Protocol):
-    """Who is told of a transaction instead of the application."""
-
-    def answered(self, transaction: Transaction, source: SubnetNode, apdu: bytes, now: float) -> None: ...
-    def ended(self, transaction: Transaction, complete: bool, now: float) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Nested:
-    """What the proxy adds: the upstream transaction's number, a longer last wait, an alternate key (digest 6.3, 6.7).
-
-    ``begin_by``: what has not been sent by then has failed: whoever asked has given it up (project choice).
-    """
-
-    listener: Listener
-    transaction: int | None = None
-    extra_wait_s: float = 0.0
-    key_delta: bytes | None = field(default=None, repr=False)
-    begin_by: float | None = None
-
-
-class Transaction:
-    """One message of ours until all its answers are in, or nobody waits for them any more."""
-
-    __slots__ = (
-        "answered",
-        "apdu",
-        "attempts",
-        "deadline",
-        "destination",
-        "domain",
-        "expected",
-        "granted",
-        "handle",
-        "lane",
-        "last",
-        "left",
-        "membership",
-        "nested",
-        "number",
-        "options",
-        "peer",
-        "put_off",
-        "remembered",
-        "restarts",
-        "service",
-        "version",
-    )
-
-    # Set when it begins.
-    deadline: float | None
-    lane: _Lane
-    last: Packet | Letter | None
-    number: int
-    peer: tuple[object, ...]
-    remembered: Remembered
-
-    def __init__(
-        self,
-        handle: int,
-        service: int,
-        destination: Destination,
-        apdu: bytes,
-        options: Options,
-        membership: Membership | None,
-        domain: bytes,
-        nested: Nested | None,
-    ) -> None:
-        self.handle = handle
-        self.service = service
-        self.destination = destination
-        self.apdu = apdu
-        self.options = options
-        self.membership = membership
-        self.domain = domain
-        self.nested = nested
-        self.left = options.retry
-        self.version = ENHANCED if options.enhanced else LEGACY
-        self.answered: set[object] | None = None
-        self.expected = 1
-        self.attempts = self.restarts = self.put_off = self.granted = 0
-
-    @property
-    def session(self) -> bool:
-        """Whether it is an SPDU."""
-        return self.service == _REQUEST
-
-
-class _Lane:
-    """One priority class: what waits for its turn, in order, and how many transactions are in progress."""
-
-    __slots__ = ("active", "waiting")
-
-    def __init__(self) -> None:
-        self.waiting: deque[Transaction] = deque()
-        self.active = 0
-
-
-class _Cover(Envelope):
-    """The envelope of plain messages to one node. ``link``: its link header, as a number."""
-
-    __slots__ = ("link", "membership", "service")
-
-    def __init__(self, transaction: Transaction, link: int) -> None:
-        self.link = link
-        self.service = transaction.service
-        self.membership = transaction.membership
-        pdu_type = _SPDU if self.service == _REQUEST else _TPDU
-        packet = send_packet(self.membership, transaction.domain, transaction.destination, pdu_type, b"", link)
-        super().__init__(packet.header, packet.npdu)
 
 
 class Transport:
@@ -236,16 +91,13 @@ class Transport:
         self.queue = queue
         self.quiet_until = quiet_until
         self._handle = 0
-        self._lanes = (_Lane(), _Lane())
+        self._lanes = (Lane(), Lane())
         self._exact: dict[tuple[object, ...], Transaction] = {}
         self._general: dict[tuple[object, ...], Transaction] = {}
         self._busy: set[tuple[object, ...]] = set()
-        self._timers: list[tuple[float, int, Transaction]] = []
+        self.timers: Waits[Transaction] = Waits()
         self._retry_at: float | None = None
-        self._study(DEFAULTS)
-        self._places: dict[bytes, Membership] | None = None
-        self._placed: Options | None = None
-        self._home: tuple[Membership | None, bytes] = (None, b"")
+        self._ways: dict[int, Way] = {}  # to nodes of subnets, by service and address
         self.waits: Callable[[bytes], bool] | None = None
 
     # ---- commands --------------------------------------------------------------------------------------------------
@@ -265,6 +117,75 @@ class Transport:
         """
         if not apdu or len(apdu) > MAX_APDU:
             raise LocalProtocolError(f"an APDU has 1 to {MAX_APDU} bytes, not {len(apdu)}")
+        configuration = self.configuration
+        way = None
+        if type(destination) is SubnetNode:
+            way = self._ways.get(service << 16 | destination.subnet << 8 | destination.node)
+        if (
+            way is None
+            or way.options is not options
+            or way.revision != configuration.revision
+            or way.state != configuration.state
+        ):
+            way = self._way(service, destination, options)
+        lane = way.lane
+        waiting = lane.waiting
+        free = nested is None and lane.active < self.concurrent and not waiting and now >= self.quiet_until
+        cover, remembered = way.cover, way.remembered
+        if (
+            cover is not None
+            and remembered is not None
+            and free
+            and not self._general
+            and way.peer not in self._exact
+            and self.numbers.follow(remembered, way.counter, now)
+        ):  # as _begun, for a message like the last one to that node
+            self._handle = handle = self._handle + 1
+            transaction = _new(Transaction)
+            transaction.handle = handle
+            transaction.way = way
+            transaction.apdu = apdu
+            transaction.nested = None
+            transaction.left = options.retry
+            transaction.attempts = 1
+            transaction.remembered = remembered
+            transaction.number = number = remembered.number
+            transaction.last = letter = _new(Letter)  # as packet.letter_of
+            letter.envelope = cover
+            letter.pdu = _FIRST[number] + apdu
+            self.out.append(letter)
+            self._exact[way.peer] = transaction
+            lane.active += 1
+            deadline = now + options.timer_s
+            row = self.timers.row
+            if not row or row[-1][0] <= deadline:  # as timers.add
+                transaction.deadline = deadline
+                row.append((deadline, transaction))
+            else:
+                self.timers.add(transaction, deadline)
+            return handle
+        if service == _UNACKD:
+            self._handle = handle = self._handle + 1
+            link = (_PRIORITY if options.priority else 0) | (_ALTERNATE if options.alternate_path else 0)
+            membership = way.membership
+            version = ENHANCED if options.enhanced or (membership is not None and membership.enhanced) else LEGACY
+            packet = send_packet(membership, way.domain, destination, _APDU, apdu, link, version)
+            self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
+            self._tell_end(Transaction(handle, way, apdu, nested), True, now)
+            return handle
+        if len(waiting) >= self.queue:
+            raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
+        self._handle = handle = self._handle + 1
+        transaction = Transaction(handle, way, apdu, nested)
+        if free and self._begun(transaction, now):
+            return handle
+        waiting.append(transaction)
+        if lane.active < self.concurrent:
+            self._pump(lane, now)
+        return handle
+
+    def _way(self, service: int, destination: Destination, options: Options) -> Way:
+        """How such messages go, found out anew. Raises LocalProtocolError for those that cannot be sent."""
         membership, domain = self._place(options)
         if options.authenticated and (isinstance(destination, Broadcast) or service == _UNACKD):
             raise LocalProtocolError(
@@ -276,30 +197,12 @@ class Transport:
                 f"{destination} has no size: nobody knows how many answers to expect",
                 hint="give the number of members (one more if this node is no member), such as group 5 size 4",
             )
-        self._handle = handle = self._handle + 1
-        if service == _UNACKD:
-            link = (_PRIORITY if options.priority else 0) | (_ALTERNATE if options.alternate_path else 0)
-            version = ENHANCED if options.enhanced or (membership is not None and membership.enhanced) else LEGACY
-            packet = send_packet(membership, domain, destination, _APDU, apdu, link, version)
-            self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
-            self._tell_end(
-                Transaction(handle, service, destination, apdu, options, membership, domain, nested), True, now
-            )
-            return handle
-        lane = self._lanes[1 if options.priority else 0]
-        waiting = lane.waiting
-        if len(waiting) >= self.queue:
-            raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
-        transaction = Transaction(handle, service, destination, apdu, options, membership, domain, nested)
-        transaction.lane = lane
-        if lane.active < self.concurrent:
-            if not waiting and nested is None and now >= self.quiet_until and self._begun(transaction, now):
-                return handle
-            waiting.append(transaction)
-            self._pump(lane, now)
-        else:
-            waiting.append(transaction)
-        return handle
+        way = Way(service, destination, options, membership, domain, self._lanes, self.configuration)
+        if type(destination) is SubnetNode:
+            if len(self._ways) > 4 * self.numbers.destinations:
+                self._ways.clear()
+            self._ways[service << 16 | destination.subnet << 8 | destination.node] = way
+        return way
 
     def cancel(self, handle: int, now: float) -> bool:
         """Give up a transaction: it ends as failed. False if it is over already."""
@@ -317,19 +220,10 @@ class Transport:
         return False
 
     def _place(self, options: Options) -> tuple[Membership | None, bytes]:
-        """Who we are for messages with these options, and their domain; looked up anew when our places or the options are others."""
-        places = self.configuration.places()
-        if places is self._places and options is self._placed:
-            return self._home
-        self._home = self._found_place(options, places)
-        self._places, self._placed = places, options
-        return self._home
-
-    @staticmethod
-    def _found_place(options: Options, places: dict[bytes, Membership]) -> tuple[Membership | None, bytes]:
+        """Who we are for messages with these options, and their domain."""
         if options.flex_domain is not None:
             return None, options.flex_domain
-        for domain, membership in places.items():
+        for domain, membership in self.configuration.places().items():
             if membership.domain_index == options.domain_index:
                 return membership, domain
         raise LocalProtocolError(
@@ -347,7 +241,7 @@ class Transport:
         return len(self._lanes[1 if priority else 0].waiting) < self.queue
 
     # ---- beginning -------------------------------------------------------------------------------------------------
-    def _pump(self, lane: _Lane, now: float) -> None:
+    def _pump(self, lane: Lane, now: float) -> None:
         """Begin what may begin, in order; what must wait for its peer or a number lets others pass."""
         waiting = lane.waiting
         if now < self.quiet_until:
@@ -367,83 +261,72 @@ class Transport:
 
     def _begun(self, transaction: Transaction, now: float) -> bool:
         """Begin a transaction, unless it must wait for its peer or a number."""
-        destination, priority, lane = transaction.destination, transaction.options.priority, transaction.lane
-        single = type(destination) is SubnetNode
-        peer: tuple[object, ...]
-        if single:
-            peer = (priority, transaction.domain, destination.subnet, destination.node)  # type: ignore[union-attr]  # see single
-            if peer in self._exact:
-                return False
-        else:
-            peer = (priority, self._who(transaction))
-            if peer in self._busy:
-                return False
+        way = transaction.way
+        peer, lane, priority = way.peer, way.lane, way.options.priority
+        if peer in (self._exact if way.single else self._busy):
+            return False
         nested = transaction.nested
         remembered = None
+        inherits = nested is not None and nested.transaction is not None
         if nested is not None and nested.transaction is not None:
             if self._is_taken(transaction, priority, nested.transaction):
                 return False
             remembered = self.numbers.inherit(peer, nested.transaction, now)
         if remembered is None:
-            most = 15 if transaction.version == LEGACY else 4095
-            taken = partial(self._is_taken, transaction, priority) if lane.active else None
+            inherits = False
+            most = 15 if way.version == LEGACY else 4095
+            taken = None
+            if lane.active and (self._general or not way.single):
+                taken = partial(self._is_taken, transaction, priority)
             remembered = self.numbers.allocate(priority, peer, taken, now, most)
             if remembered is None:
                 self._retry_at = max(self.numbers.free_at(), now + 0.01)
                 return False
-        transaction.peer = peer
         transaction.remembered = remembered
         transaction.number = remembered.number
-        if single:
+        if way.single:
             self._exact[peer] = transaction
         else:
+            destination = way.destination
             if isinstance(destination, Group):
                 transaction.expected = max(1, destination.size - 1)
             elif isinstance(destination, Broadcast):
-                transaction.expected = transaction.options.max_responses
+                transaction.expected = way.options.max_responses
             self._general[priority, transaction.number] = transaction
             self._busy.add(peer)
         lane.active += 1
         self._transmit(transaction, now)
+        if way.plain and not inherits:
+            way.remembered, way.cover = remembered, remembered.cover
         return True
-
-    @staticmethod
-    def _who(transaction: Transaction) -> object:
-        """Whom a message is for, where that is not one node of a subnet."""
-        destination = transaction.destination
-        if isinstance(destination, Group):
-            return (transaction.domain, "group", destination.group)
-        if isinstance(destination, UniqueNodeId):
-            # Without the subnet: it is a hint for routers, and the receiver's record does not know it.
-            return (transaction.domain, destination.unique_node_id)
-        return (transaction.domain, "subnet", destination.subnet)
 
     def _is_taken(self, transaction: Transaction, priority: bool, number: int) -> bool:
         """Whether an answer with this number could be taken for that of another transaction in progress."""
         if (priority, number) in self._general:
             return True
-        if type(transaction.destination) is SubnetNode:
+        if transaction.way.single:
             return False
-        return any(each.number == number and each.options.priority == priority for each in self._exact.values())
+        return any(each.number == number and each.way.options.priority == priority for each in self._exact.values())
 
     def _transmit(self, transaction: Transaction, now: float) -> None:
         """Send (again), and wait."""
-        options, service, left = transaction.options, transaction.service, transaction.left
+        way, left = transaction.way, transaction.left
         first = not transaction.attempts
-        if options is not self._options:
-            self._study(options)
-        if not self._plain or service == _REPEATED or type(transaction.destination) is not SubnetNode:
-            self._compose(transaction, left, first)
-        else:  # a plain message to one node goes in the envelope of the one before, if that was alike
-            link = self._last_link if left <= (1 if first else 2) else self._link
-            remembered, membership = transaction.remembered, transaction.membership
-            cover: _Cover | None = remembered.cover
-            if cover is None or cover.link != link or cover.service != service or cover.membership is not membership:
-                remembered.cover = cover = _Cover(transaction, link)
-            transaction.last = letter = _new(Letter)  # as packet.letter_of
-            letter.envelope = cover
-            letter.pdu = _FIRST[transaction.number] + transaction.apdu
+        if way.plain:  # in the envelope of the message before, if that was alike
+            link = way.last_link if left <= (1 if first else 2) else way.link
+            remembered, membership = transaction.remembered, way.membership
+            cover: Cover | None = remembered.cover
+            if (
+                cover is None
+                or cover.link != link
+                or cover.service != way.service
+                or cover.membership is not membership
+            ):
+                remembered.cover = cover = Cover(way, link)
+            transaction.last = letter = letter_of(cover, _FIRST[transaction.number] + transaction.apdu)
             self.out.append(letter)
+        else:
+            self._compose(transaction, left, first)
         if first:
             transaction.attempts = 1
         else:
@@ -451,29 +334,13 @@ class Transport:
             self.configuration.statistics.count("retries")
             transaction.attempts += 1
             transaction.put_off = transaction.granted = 0
-        timers = self._timers
-        if len(timers) < _FEW and transaction.nested is None:
-            transaction.deadline = deadline = now + options.timer_s
-            _push(timers, (deadline, transaction.handle, transaction))
-        else:
-            self._arm(transaction, now)
-
-    def _study(self, options: Options) -> None:
-        """What follows from options, which are mostly the same again and again."""
-        self._options = options
-        self._plain = not (options.authenticated or options.mode or options.enhanced)
-        link = 1 if options.backlog is None else min(options.backlog, MAX_BACKLOG)
-        if options.priority:
-            link |= _PRIORITY
-        alternate = options.alternate_path
-        self._link = link | _ALTERNATE if alternate else link
-        self._last_link = link if alternate is not None and not alternate else link | _ALTERNATE
+        self._arm(transaction, now)
 
     def _compose(self, transaction: Transaction, left: int, first: bool) -> None:
         """Send a message as its service, its destination and its options want it, anew each time."""
-        options = transaction.options
-        repeated = transaction.service == _REPEATED
-        destination = transaction.destination
+        options = transaction.way.options
+        repeated = transaction.way.service == _REPEATED
+        destination = transaction.way.destination
         kind, members, backlog = MESSAGE, None, 1
         if repeated:
             kind, backlog = REPEATED, left if first else 0
@@ -489,11 +356,11 @@ class Transport:
                     kind = REMINDER_MESSAGE
                 else:
                     reminder = write_pdu(
-                        transaction.session,
+                        transaction.way.session,
                         REMINDER,
                         transaction.number,
                         authenticated=options.authenticated,
-                        version=transaction.version,
+                        version=transaction.way.version,
                         members=members,
                     )
                     self._send(transaction, reminder, 0, left, first)
@@ -501,43 +368,38 @@ class Transport:
         elif isinstance(destination, Broadcast):
             backlog = destination.backlog or BROADCAST_BACKLOG
         pdu = write_pdu(
-            transaction.service == _REQUEST,
+            transaction.way.service == _REQUEST,
             kind,
             transaction.number,
             transaction.apdu,
             authenticated=options.authenticated,
-            version=transaction.version,
+            version=transaction.way.version,
             members=members,
         )
         self._send(transaction, pdu, min(backlog, MAX_BACKLOG), left, first)
 
     def _send(self, transaction: Transaction, pdu: bytes, backlog: int, left: int, first: bool) -> None:
-        options = transaction.options
+        options = transaction.way.options
         alternate = options.alternate_path
         if alternate is None:
-            alternate = transaction.service != _REPEATED and left <= (1 if first else 2)
+            alternate = transaction.way.service != _REPEATED and left <= (1 if first else 2)
         packet = send_packet(
-            transaction.membership,
-            transaction.domain,
-            transaction.destination,
-            _SPDU if transaction.service == _REQUEST else _TPDU,
+            transaction.way.membership,
+            transaction.way.domain,
+            transaction.way.destination,
+            _SPDU if transaction.way.service == _REQUEST else _TPDU,
             pdu,
             (_PRIORITY if options.priority else 0) | (_ALTERNATE if alternate else 0) | backlog,
-            transaction.version,
+            transaction.way.version,
         )
         transaction.last = packet
         self.out.append(packet._replace(mode=options.mode) if options.mode else packet)
 
     def _arm(self, transaction: Transaction, now: float) -> None:
-        wait = transaction.options.timer_s
-        if transaction.nested is not None and transaction.left == 0 and transaction.options.retry:
+        wait = transaction.way.options.timer_s
+        if transaction.nested is not None and transaction.left == 0 and transaction.way.options.retry:
             wait += transaction.nested.extra_wait_s
-        transaction.deadline = deadline = now + wait
-        timers = self._timers
-        _push(timers, (deadline, transaction.handle, transaction))
-        if len(timers) > _FEW and len(timers) > 4 * (len(self._exact) + len(self._general)):
-            self._timers = [entry for entry in timers if entry[2].deadline == entry[0]]
-            heapq.heapify(self._timers)
+        self.timers.add(transaction, now + wait)
 
     # ---- answers ---------------------------------------------------------------------------------------------------
     def _find(self, packet: Packet | Letter, number: int) -> Transaction | None:
@@ -547,13 +409,13 @@ class Transport:
         version = npdu.control >> 6  # both have numbers of their own, which may be the same
         found = self._exact.get((priority, npdu.domain, npdu.source_subnet, npdu.source_node & 0x7F))
         if found is not None and found.number == number:
-            return found if npdu.group is None and found.version == version else None
+            return found if npdu.group is None and found.way.version == version else None
         found = self._general.get((priority, number))
-        if found is None or found.version != version:
+        if found is None or found.way.version != version:
             return None
-        if found.domain != npdu.domain and not isinstance(found.destination, UniqueNodeId):
+        if found.way.domain != npdu.domain and not isinstance(found.way.destination, UniqueNodeId):
             return None
-        destination = found.destination
+        destination = found.way.destination
         if isinstance(destination, Group):
             return found if npdu.group == destination.group and (npdu.member or 0) <= MAX_MEMBER else None
         if npdu.group is not None:
@@ -572,24 +434,37 @@ class Transport:
         """Take an ACK or a RESPONSE. False if nobody waits for it (counted as late). ``note``: on the packet's envelope, if it is a
         letter."""
         if note is not None:
-            transaction = self._exact.get(note.peer)
-            if (
-                transaction is not None
-                and transaction.number == number
-                and transaction.nested is None
-                and transaction.version == LEGACY
-                and transaction.service == (_REQUEST if session else _ACKD)
-            ):
-                if session:
-                    self.events.append(_tuple(ResponseReceived, (transaction.handle, note.source, apdu)))
-                self._end(transaction, True, now)
-                return True
+            exact = self._exact
+            transaction = exact.get(note.peer)
+            if transaction is not None and transaction.number == number and transaction.nested is None:
+                way = transaction.way
+                if way.plain and way.session == session:
+                    # As _end, for what is plain.
+                    events = self.events
+                    if session:
+                        events.append(_tuple(ResponseReceived, (transaction.handle, note.source, apdu)))
+                    events.append(_tuple(TransactionCompleted, (transaction.handle, transaction.attempts)))
+                    del exact[note.peer]
+                    transaction.deadline = None
+                    row = self.timers.row
+                    if row and row[-1][1] is transaction:
+                        row.pop()
+                    transaction.remembered.used_at = now
+                    lane = way.lane
+                    lane.active -= 1
+                    if lane.waiting:
+                        self._pump(lane, now)
+                    return True
         transaction = self._find(packet, number)
-        if transaction is None or (transaction.service == _REQUEST) != session or transaction.service == _REPEATED:
+        if (
+            transaction is None
+            or (transaction.way.service == _REQUEST) != session
+            or transaction.way.service == _REPEATED
+        ):
             self.configuration.statistics.count("late_acknowledgements")
             return False
         npdu = packet.npdu
-        grouped = isinstance(transaction.destination, Group)
+        grouped = isinstance(transaction.way.destination, Group)
         if grouped or transaction.expected > 1:
             who: object = npdu.member
             if not grouped:
@@ -614,19 +489,19 @@ class Transport:
     def challenged(self, packet: Packet, challenge: AuthPdu, number: int, now: float) -> bool:
         """Answer a challenge to a message of ours. False if there is none that fits, or no key."""
         transaction = self._find(packet, number)
-        if transaction is None or not transaction.options.authenticated or transaction.last is None:
+        if transaction is None or not transaction.way.options.authenticated or transaction.last is None:
             return False
         header, npdu, _ = packet
-        group = transaction.destination.group if isinstance(transaction.destination, Group) else None
-        if challenge.header.address_format != _FORMATS[type(transaction.destination)] or challenge.group != group:
+        group = transaction.way.destination.group if isinstance(transaction.way.destination, Group) else None
+        if challenge.header.address_format != _FORMATS[type(transaction.way.destination)] or challenge.group != group:
             return False
         # A peer may ask again for each of our transmissions; more would keep the transaction alive for ever.
-        if transaction.restarts > (transaction.options.retry + 1) * transaction.expected:
+        if transaction.restarts > (transaction.way.options.retry + 1) * transaction.expected:
             return False
         kind = challenge.header.type
         value = auth.answer(
             self.configuration,
-            transaction.membership,
+            transaction.way.membership,
             int(kind == AuthType.OMA_CHALLENGE),
             challenge.value,
             transaction.last.npdu,
@@ -644,13 +519,13 @@ class Transport:
             group=challenge.group,
         )
         destination: Destination = subnet_node(npdu.source_subnet, npdu.source_node & 0x7F)
-        if not npdu.source_node & 0x7F and isinstance(transaction.destination, UniqueNodeId):
-            destination = transaction.destination
+        if not npdu.source_node & 0x7F and isinstance(transaction.way.destination, UniqueNodeId):
+            destination = transaction.way.destination
         version = npdu.control.version
         self.out.append(
             send_packet(
-                transaction.membership,
-                transaction.domain,
+                transaction.way.membership,
+                transaction.way.domain,
                 destination,
                 _AUTHPDU,
                 reply.encode(VERSIONS[version]),
@@ -664,17 +539,18 @@ class Transport:
 
     # ---- ends ------------------------------------------------------------------------------------------------------
     def _end(self, transaction: Transaction, complete: bool, now: float, reason: str = "no answer") -> None:
-        lane, peer = transaction.lane, transaction.peer
-        if type(transaction.destination) is SubnetNode:
+        way = transaction.way
+        lane, peer = way.lane, way.peer
+        if way.single:
             del self._exact[peer]
         else:
-            del self._general[transaction.options.priority, transaction.number]
+            del self._general[way.options.priority, transaction.number]
             self._busy.discard(peer)
         lane.active -= 1
         transaction.deadline = None
-        timers = self._timers
-        if timers and timers[-1][2] is transaction:
-            timers.pop()  # the last entry of a heap may go
+        row = self.timers.row
+        if row and row[-1][1] is transaction:
+            row.pop()  # the last entry may go
         transaction.remembered.used_at = now
         if complete and transaction.nested is None:
             self.events.append(_tuple(TransactionCompleted, (transaction.handle, transaction.attempts or 1)))
@@ -696,7 +572,7 @@ class Transport:
 
     def _missing(self, transaction: Transaction) -> tuple[int, ...]:
         """Members of the group whose answer is not in, if members are numbered from 0 on."""
-        destination, membership = transaction.destination, transaction.membership
+        destination, membership = transaction.way.destination, transaction.way.membership
         if not isinstance(destination, Group) or membership is None:
             return ()
         own = self.configuration.groups().get((membership.domain_index, destination.group))
@@ -706,14 +582,8 @@ class Transport:
 
     def deadline(self) -> float | None:
         """When ``wake`` has something to do."""
-        timers = self._timers
-        due = None
-        while timers:
-            due, _, transaction = timers[0]
-            if transaction.deadline == due:
-                break
-            heapq.heappop(timers)
-            due = None
+        first = self.timers.first()
+        due = None if first is None else first[0]
         plain, urgent = self._lanes
         if plain.waiting or urgent.waiting:
             other = None
@@ -727,21 +597,21 @@ class Transport:
 
     def wake(self, now: float) -> None:
         """Retransmit or give up what is due, begin what may begin."""
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            deadline, _, transaction = heapq.heappop(timers)
-            if transaction.deadline != deadline:
-                continue
+        while True:
+            first = self.timers.first()
+            if first is None or first[0] > now:
+                break
+            transaction = first[1]
+            transaction.deadline = None
             if self._must_wait(transaction):
                 self._arm(transaction, now)
             elif transaction.left > 0:
                 self._transmit(transaction, now)
             else:
-                complete = transaction.service == _REPEATED or (
-                    isinstance(transaction.destination, Broadcast) and bool(transaction.answered)
+                complete = transaction.way.service == _REPEATED or (
+                    isinstance(transaction.way.destination, Broadcast) and bool(transaction.answered)
                 )
                 self._end(transaction, complete, now)
-            timers = self._timers
         self._retry_at = None
         for lane in reversed(self._lanes):
             self._pump(lane, now)
@@ -769,5 +639,6 @@ class Transport:
         for table in (self._exact, self._general):
             for transaction in list(table.values()):
                 self._end(transaction, False, now, reason)
-        self._timers.clear()
+        self.timers.clear()
+        self._ways.clear()  # the numbers are to begin anew as well
         self._retry_at = None

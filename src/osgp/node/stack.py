@@ -180,7 +180,7 @@ class Stack:
                 if first <= _NUMBER:
                     if statistics.layer_3_received < 0xFFFF:
                         statistics.layer_3_received += 1
-                    self._message(packet, note, note.place, now)
+                    self._message(packet, note, now)
                     return
             packet = packet.packet()
         place = accept(configuration, packet)
@@ -389,13 +389,13 @@ class Stack:
         return self._interests
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-    def _message(self, letter: Letter, note: Note, place: Membership, now: float) -> None:
+    def _message(self, letter: Letter, note: Note, now: float) -> None:
         """Take a plain message of one node to this one alone."""
         pdu = letter.pdu
-        record = self.reception.message(letter, place, note.session, (False, MESSAGE, pdu[0], None, pdu[1:]), now, note)
+        apdu = pdu[1:]
+        record = self.reception.letter(letter, note, pdu[0], apdu, now)
         if record is None:
             return
-        apdu = record.apdu
         if _PLAIN[apdu[0]] and self.configuration.online:
             told = (
                 note.source,
@@ -410,7 +410,9 @@ class Stack:
             self._events.append(_tuple(MessageReceived, told))
         else:
             try:
-                self._serve(letter.packet(), place, record.service, apdu, False, record.reply, record.number, now)
+                self._serve(
+                    letter.packet(), record.place, record.service, apdu, False, record.reply, record.number, now
+                )
             except DecodeError as error:
                 self._events.append(Dropped(error.message, pdu[:64]))
 

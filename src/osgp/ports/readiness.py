@@ -26,6 +26,7 @@ class Readiness:
         self._loop = loop
         self._callbacks: dict[int, Callable[[], object]] = {}
         self._epoll: Any = None
+        self._then: list[Callable[[], object]] | None = None
 
     def add(self, made: socket.socket, callback: Callable[[], object]) -> None:
         """Watch a socket. Raises NotImplementedError where the loop watches no sockets (Windows, its default), OSError."""
@@ -66,6 +67,8 @@ class Readiness:
         if self._epoll is None:
             return
         callbacks = self._callbacks
+        then: list[Callable[[], object]] = []
+        self._then = then
         for number, _ in self._epoll.poll(0, _MOST):
             callback = callbacks.get(number)
             if callback is None:
@@ -74,6 +77,19 @@ class Readiness:
                 callback()
             except Exception as error:
                 self._loop.call_exception_handler({"message": "reading a socket failed", "exception": error})
+        self._then = None
+        for callback in then:
+            try:
+                callback()
+            except Exception as error:
+                self._loop.call_exception_handler({"message": "a turn failed", "exception": error})
+
+    def then(self, callback: Callable[[], object]) -> None:
+        """Call back when the sockets that have something are read; soon, if none is being read."""
+        if self._then is None:
+            self._loop.call_soon(callback)
+        else:
+            self._then.append(callback)
 
 
 _known: WeakValueDictionary[int, Readiness] = WeakValueDictionary()

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from osgp.lon.lonip_map import Endpoint
+from osgp.ports.readiness import readiness_of
 
 __all__ = ["MOST", "Turn", "Turning", "turn_of"]
 
@@ -31,17 +32,18 @@ class Turn:
     all the same, so that the other side need not wait for the last of it.
     """
 
-    __slots__ = ("__weakref__", "_loop", "arrived", "leaving")
+    __slots__ = ("__weakref__", "_loop", "_readiness", "arrived", "leaving")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._readiness = readiness_of(loop)
         self.arrived: list[tuple[Turning, bytes, Any]] = []
         self.leaving: list[tuple[Turning, bytes, Endpoint]] | None = None
 
     def begin(self, first: tuple[Turning, bytes, Any]) -> None:
         """Begin a turn with its first datagram; the others are put behind it (``arrived``), and the last calls ``run``."""
         self.arrived.append(first)
-        self._loop.call_soon(self.run)
+        self._readiness.then(self.run)
 
     def run(self) -> None:
         """Look at what has arrived."""

@@ -128,15 +128,15 @@ class DatagramPort(SocketProtocol, ABC):
         self._turn = turn_of(self._loop)
         self._transport: asyncio.DatagramTransport | None = None
         self._waiting: dict[int, _Waiting] = {}
-        self._flushing = False
+        self._now: float | None = None  # the moment of the flush that is under way
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
         self._closed = self._loop.create_future()
 
     @abstractmethod
-    def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
-        """Hand the packets of a datagram to the machine. Raises our errors for those that are none."""
+    def take(self, data: bytes, addr: Any, now: float) -> None:
+        """Take a datagram whose turn has come: hand its packets to the machine; their errors go to ``_failed``."""
 
     # ---- what the event loop calls ---------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -155,19 +155,12 @@ class DatagramPort(SocketProtocol, ABC):
         else:
             turn.begin((self, data, addr))
 
-    def take(self, data: bytes, addr: Any, now: float) -> None:
-        """Take a datagram whose turn has come."""
-        if self._transport is None:
-            return
-        self.statistics.received += 1
-        if self._tap is not None:
-            self._show(now, "in", data, addr)
-        try:
-            self._received(data, addr, now)
-        except Error as error:
+    def _failed(self, error: Exception, data: bytes) -> None:
+        """A datagram was no use, or a mistake in a machine or callback kept it from being any."""
+        if isinstance(error, Error):
             self._drop(error, data)
-        except Exception as error:
-            self.report(error)  # some event loops close the socket when an exception gets out of here
+        else:
+            self.report(error)  # some event loops close the socket when an exception gets out
 
     def error_received(self, exc: Exception) -> None:
         """The network says that an earlier datagram did not arrive: others still do.
@@ -246,22 +239,24 @@ class DatagramPort(SocketProtocol, ABC):
         """Ask without waiting: the answers are events with the handle that is returned. Raises as ``request``."""
         if self._transport is None:
             raise PortClosed(f"{self.name} is closed")
-        clock, commands = self._clock, self._commands
-        now = clock()
+        commands = self._commands
+        under_way = self._now
+        now = self._clock() if under_way is None else under_way
         handle = commands.request(destination, apdu, now, *args) if args else commands.request(destination, apdu, now)
         if waiting is not None:
             self._waiting[handle] = waiting
-        if not self._flushing:
+        if under_way is None:
             self.speak(now)
         return handle
 
     def respond(self, reply: int, apdu: bytes | None) -> bool:
         """Answer a request that came as an event; None closes it in silence. False if it came too late."""
-        clock = self._clock
-        now = clock()
+        under_way = self._now
+        if under_way is not None:
+            return self._commands.respond(reply, apdu, under_way)
+        now = self._clock()
         done = self._commands.respond(reply, apdu, now)
-        if not self._flushing:
-            self.speak(now)
+        self.speak(now)
         return done
 
     def flush(self) -> None:
@@ -297,13 +292,17 @@ class DatagramPort(SocketProtocol, ABC):
     # ---- inside ----------------------------------------------------------------------------------------------------
     def speak(self, now: float) -> None:
         """Hand out the machine's events, send what it has to say, and stand by for its deadline."""
-        if self._flushing or self._transport is None:
+        if self._now is not None or self._transport is None:
             return  # the flush that is under way, or the one on opening, will see to it
-        self._flushing = True
-        machine, outgoing, on_event = self.machine, self._outgoing, self._on_event
+        self._now = now
+        machine, on_event = self.machine, self._on_event
+        leaving = self._turn.leaving
+        if leaving is not None and (self._tap is not None or self._full):
+            leaving = None  # one by one
+        write, left = self._write, _ROUNDS
         try:
             events = machine.events()
-            for _ in range(_ROUNDS):
+            while True:
                 for event in events:
                     if self._waiting and self._is_awaited(event):
                         continue
@@ -312,30 +311,31 @@ class DatagramPort(SocketProtocol, ABC):
                             on_event(event)
                         except Exception as error:
                             self.report(error)
-                for packet in outgoing(now):
-                    self._send(packet, now)
+                if not left:
+                    self._loop.call_soon(self.flush)
+                    break
+                left -= 1
+                for packet in self._outgoing(now):
+                    if leaving is None:
+                        self._send(packet, now)
+                        continue
+                    try:
+                        datagram, endpoints = write(packet, now)
+                    except Error:
+                        self.statistics.unsent += 1
+                        continue
+                    for endpoint in endpoints:
+                        leaving.append((self, datagram, endpoint))
+                    if not endpoints:
+                        self.statistics.unrouted += 1
                 events = machine.events()
                 if not events:
                     break
-            else:
-                for event in events:
-                    self._take(event)
-                self._loop.call_soon(self.flush)
         finally:
-            self._flushing = False
+            self._now = None
         due = machine.deadline()
         if due is not None and (self._timer is None or due < self._armed):
             self._arm(due, now)
-
-    def _take(self, event: Any) -> None:
-        """Give an event to whoever awaits it, or to the callback."""
-        if self._waiting and self._is_awaited(event):
-            return
-        if self._on_event is not None:
-            try:
-                self._on_event(event)
-            except Exception as error:
-                self.report(error)
 
     def _is_awaited(self, event: Any) -> bool:
         """Whether somebody awaits the transaction of an event; then it is given to them."""

@@ -1,0 +1,89 @@
+"""When the transactions of a node are due: most of them in the order in which they began, so that a row is enough. Project choice.
+
+Timers are mostly of one length: whoever begins later is due later. Those go into a row, all others into a heap. A transaction that is
+over, or has another deadline meanwhile, leaves its entry behind; it is dropped when its turn comes, or when such entries are
+many. Cost of each: constant in the row, the logarithm of their number in the heap.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import Generic, Protocol, TypeVar
+
+__all__ = ["FEW", "Due", "Waits"]
+
+FEW = 64
+"""Entries among which those of transactions that are over may lie about."""
+
+
+class Due(Protocol):
+    """What waits. ``deadline``: seconds, None when it waits no longer. ``handle``: of those due together the lowest is first."""
+
+    deadline: float | None
+
+    @property
+    def handle(self) -> int: ...
+
+
+D = TypeVar("D", bound=Due)
+
+
+class Waits(Generic[D]):
+    """Who waits for what moment, the earliest first. ``row``: may be added to by whoever knows that nobody in it is due later."""
+
+    __slots__ = ("_heap", "_most", "row")
+
+    def __init__(self) -> None:
+        self.row: deque[tuple[float, D]] = deque()
+        self._heap: list[tuple[float, int, D]] = []
+        self._most = FEW
+
+    def __len__(self) -> int:
+        """Entries, with those left behind."""
+        return len(self.row) + len(self._heap)
+
+    def add(self, due: D, deadline: float) -> None:
+        """Let it wait until then, in seconds."""
+        due.deadline = deadline
+        row = self.row
+        if not row or row[-1][0] <= deadline:
+            row.append((deadline, due))
+        else:
+            heapq.heappush(self._heap, (deadline, due.handle, due))
+
+    def first(self) -> tuple[float, D] | None:
+        """Who is due first, and when; None if nobody waits."""
+        row, heap = self.row, self._heap
+        first = None
+        while row:
+            first = row[0]
+            if first[1].deadline == first[0]:
+                break
+            row.popleft()
+            first = None
+        if not heap and len(row) <= self._most:
+            return first
+        while heap and heap[0][2].deadline != heap[0][0]:
+            heapq.heappop(heap)
+        if len(row) + len(heap) > self._most:
+            self._tidy()
+        if heap:
+            deadline, handle, due = heap[0]
+            if first is None or (deadline, handle) < (first[0], first[1].handle):
+                return deadline, due
+        return first
+
+    def clear(self) -> None:
+        """Nobody waits any more."""
+        self.row.clear()
+        self._heap.clear()
+
+    def _tidy(self) -> None:
+        """Drop what was left behind; again when there are twice as many as now."""
+        kept = [entry for entry in self.row if entry[1].deadline == entry[0]]
+        self.row.clear()
+        self.row.extend(kept)
+        self._heap[:] = [entry for entry in self._heap if entry[2].deadline == entry[0]]
+        heapq.heapify(self._heap)
+        self._most = max(FEW, 2 * len(self))
