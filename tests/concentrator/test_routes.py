@@ -164,6 +164,20 @@ def test_what_nobody_has_proven_is_only_the_last_leg_to_who_has_no_other() -> No
     assert nodes_of(graph.search()[B].path) == [A, B], "an unproven measurement changes nothing that is proven"
 
 
+def test_a_search_may_count_what_nobody_has_proven_and_only_links_that_are_good() -> None:
+    graph = graph_of((ROOT, A, 20), (ROOT, B, 7), (B, D, 20))
+    join(graph, A, B, 13, proven=False)
+    assert nodes_of(graph.search()[D].path) == [B, D]
+    assert nodes_of(graph.search(unproven=True)[D].path) == [A, B, D]
+    assert D not in graph.search(dearest=2.0)
+    assert nodes_of(graph.search(unproven=True, dearest=2.0)[D].path) == [A, B, D]
+    path = (Step(A), Step(B))
+    assert (graph.dearest_of(path), graph.is_proven(path)) == (2.0, False)
+    graph.prove(path, 1.0)
+    assert graph.is_proven(path)
+    assert (graph.dearest_of((Step(E),)), graph.is_proven((Step(E),))) == (UNUSABLE, False)
+
+
 def test_a_way_that_works_though_its_links_were_forgotten_is_known_again() -> None:
     graph = graph_of()
     ways = Ways(graph)
@@ -198,6 +212,27 @@ def test_one_failure_blames_one_link_for_an_hour() -> None:
     assert graph.search()[A].cost == 2, "the other link is not blamed"
     ways.path(B, 0, 10.0 + FAILURE_S)
     assert graph.cost_of(path) == 4
+
+
+def test_a_link_that_fails_again_after_it_was_forgiven_is_blamed_for_twice_as_long_until_it_carries_an_answer() -> None:
+    graph = graph_of((ROOT, A, 20))
+    link, path, now = key_of(ROOT, A, False), (Step(A),), 0.0
+    for hours in (1, 2, 4, 8, 8):
+        graph.blame(link, now)
+        graph.blame(link, now + 60.0)
+        end = now + 60.0 + hours * FAILURE_S
+        graph.settle(end - 1.0)
+        assert graph.is_blamed(link)
+        graph.settle(end)
+        assert not graph.is_blamed(link)
+        now = end + 1.0
+    graph.prove(path, now)
+    graph.blame(link, now)
+    graph.settle(now + 2 * FAILURE_S)
+    assert not graph.is_blamed(link)
+    graph.settle(now + 2 * FAILURE_S + 86400.0)
+    graph.blame(link, now)
+    assert graph.cost_of(path) == 2 + 8
 
 
 def test_after_a_failure_a_much_cheaper_way_is_taken_at_once() -> None:
@@ -338,7 +373,15 @@ def test_what_a_node_claims_to_hear_stays_bounded() -> None:
     graph = graph_of()
     for n in range(1000):
         graph.hear(A, n.to_bytes(6, "big"), 20, float(n), proven=False)
-    assert len(graph.halves()) == 64
+    assert len(graph.halves()) == 256
+
+
+def test_what_carries_nothing_is_forgotten_before_what_carries_something() -> None:
+    graph = graph_of()
+    graph.hear(ROOT, A, 20.0, 0.0, proven=True)
+    for n in range(1000):
+        graph.hear(ROOT, n.to_bytes(6, "big"), 3.0, float(n), proven=False)
+    assert graph.half(ROOT, A) is not None
 
 
 def test_a_forgotten_node_leaves_nothing_behind() -> None:

@@ -221,6 +221,36 @@ def test_wrong_configurations_are_refused(text: str) -> None:
         ConcentratorConfig.from_toml(text)
 
 
+def test_a_silent_device_that_answers_something_else_has_its_duties_back() -> None:
+    plan = schedule(1)
+    due = plan.next(0.0)
+    assert due is not None
+    for failure in range(3):
+        plan.heard(due.device, 0.0)
+        assert plan.failures(due.device) == failure, "a part of a visit is no visit"
+        until = plan.failed(due, 0.0)
+        due = plan.next(until)
+        assert due is not None
+    plan.failed(due, until)
+    plan.heard(due.device, until + 1.0)
+    assert plan.failures(due.device) == 0
+    assert plan.next(until + 1.0) is not None
+
+
+def test_another_way_is_tried_at_once_and_patience_is_kept() -> None:
+    plan = schedule(1)
+    due = plan.next(0.0)
+    assert due is not None
+    plan.failed(due, 0.0)
+    assert plan.next(1.0) is None
+    plan.retry(due.device, 1.0)
+    again = plan.next(1.0)
+    assert again is not None
+    assert plan.failed(again, 1.0) > 1.0 + 1.8 * 60.0, "the second failure in a row"
+    plan.retry(99, 1.0)
+    assert plan.failures(99) == 0
+
+
 def test_readings_are_late_when_they_have_been_due_for_long_and_nobody_is_silent() -> None:
     plan = schedule(1)
     assert not plan.is_late(3599.0, 3600.0)

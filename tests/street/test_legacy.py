@@ -30,9 +30,9 @@ def test_old_meters_are_read_exactly_once_like_all_others(capsys: pytest.Capture
 
 
 def test_where_somebody_forges_an_old_meter_shuts_itself_off_and_nobody_else_suffers() -> None:
-    plan = small_plan(4, hours=1.5)
+    plan = small_plan(4, hours=2.0)
     old, attacker = plan.houses[0].node, plan.houses[1].node
-    plan = plan.with_faults(Fault("attack", at_h=0.6, minutes=40, target=attacker))
+    plan = plan.with_faults(Fault("attack", at_h=0.6, minutes=80, target=attacker))
     run = StreetRun(dataclasses.replace(plan, legacy=(old,)))
     run.run()
     truth = run.truth()

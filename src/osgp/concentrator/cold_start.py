@@ -49,6 +49,11 @@ class ColdStart:
         self.is_late = self.concentrator.schedule.is_late(now, LATE_S)
         self._set(now < until and self._waits())
 
+    def hurry_probes(self, is_busy: bool) -> None:
+        """Whether the map has gaps that are being closed: then probes may take ``PROBE_SHARE`` as well."""
+        share = self.discovery.policy.share
+        self.discovery.budget.share = max(share, PROBE_SHARE) if self.is_on or is_busy else share
+
     def _waits(self) -> bool:
         """Whether a device in care has never been read, or somebody has not asked around."""
         topology = self.discovery.topology
@@ -66,7 +71,6 @@ class ColdStart:
 
     def _set(self, is_on: bool) -> None:
         self.is_on = is_on
-        config, policy = self.concentrator.config, self.discovery.policy
+        config = self.concentrator.config
         whole = is_on or self.is_late
         self.concentrator.account.share = max(config.airtime_share, LINE_SHARE) if whole else config.airtime_share
-        self.discovery.budget.share = max(policy.share, PROBE_SHARE) if is_on else policy.share

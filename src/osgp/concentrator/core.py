@@ -545,6 +545,8 @@ class Concentrator:
     def _exchange_ended(self, exchange: Exchange, answered: bool, now: float) -> None:
         if answered:
             self._last_answer[exchange.peer.device] = now
+            if exchange.is_sealed:
+                self.schedule.heard(exchange.peer.device, now)
         self.ended(exchange, answered, now)
 
     def _task_failed(self, task: Task[Any], error: BaseException) -> None:

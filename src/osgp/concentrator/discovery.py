@@ -66,7 +66,8 @@ class DiscoveryPolicy:
     ``guard_s``: waited for more.
     ``collisions``: share above which ranges are halved, at most to ``most_ranges`` of them; ``rounds``: most of a sweep. ``again_s``:
     after which a node asks around again, an eighth of it while there is news; ``register_s``: after which its links are read again,
-    the first time ``first_register_s`` after it came. ``alternate``: look on that carrier, too.
+    the first time ``first_register_s`` after it came. ``alternate``: look on that carrier, too. ``survey_slots``: for answers of all
+    neighbours of a device.
     """
 
     share: float = 0.05
@@ -82,6 +83,7 @@ class DiscoveryPolicy:
     first_register_s: float = 900.0
     guard_s: float = 0.6
     alternate: bool = True
+    survey_slots: int = 33
 
 
 class Answer(NamedTuple):
@@ -227,6 +229,18 @@ class Discovery:
         self._ranges[agent, alternate] = ranges
         return result
 
+    async def survey(self, agent: Node, *, priority: Priority = Priority.HOUSEKEEPING) -> int:
+        """Have a device ask who is around it, commissioned or not, in one probe; how many answered: it keeps the 16 best answers.
+        Raises what exchanges end with, if the agent cannot be reached."""
+        self._round = (self._round + 1) & 0xFFFF
+        flags = ProbeFlags(all_devices=1)
+        slots = self.policy.survey_slots
+        found, _ = await self.probe(
+            agent.unique_node_id, (0, 0xFFFF), slots=slots, flags=flags, priority=priority, many=True
+        )
+        self._tell(found, agent.unique_node_id, False)
+        return len(found)
+
     async def hunt(self, wanted: Node, agent: bytes, *, alternate: bool = False) -> bool:
         """Ask from a node for one device alone, whatever its state: the range is its own hash. Whether it answered."""
         self._round = (self._round + 1) & 0xFFFF
@@ -250,8 +264,10 @@ class Discovery:
         alternate: bool = False,
         flags: ProbeFlags | int = 0,
         priority: Priority = Priority.HOUSEKEEPING,
+        many: bool = False,
     ) -> tuple[list[Answer], int]:
-        """One probe: the answers, and how many frames were lost while they were awaited. Raises as ``sweep``."""
+        """One probe: the answers, and how many frames were lost while they were awaited. ``many``: more are expected than one exchange
+        brings. Raises as ``sweep``."""
         policy, concentrator = self.policy, self.concentrator
         sender = agent or concentrator.stack.configuration.unique_node_id
         apdu = Probe(
@@ -270,7 +286,9 @@ class Discovery:
             found, lost = await self._probe_here(apdu, alternate, listen_s, priority)
             legs = 1
         else:
-            found, lost, legs = await self._probe_by(self.topology.node(agent), apdu, alternate, listen_s, priority)
+            found, lost, legs = await self._probe_by(
+                self.topology.node(agent), apdu, alternate, listen_s, priority, many=many
+            )
         costs = concentrator.exchanges.costs
         taken = costs.request_s(_PROBE_BYTES, legs) + (len(found) + lost) * costs.frame_s(_HERE_BYTES)
         if agent != ROOT:
@@ -294,7 +312,7 @@ class Discovery:
         return list(self._own.values()), max(0, self._damaged() - before)
 
     async def _probe_by(
-        self, agent: Node, apdu: bytes, alternate: bool, listen_s: float, priority: Priority
+        self, agent: Node, apdu: bytes, alternate: bool, listen_s: float, priority: Priority, *, many: bool
     ) -> tuple[list[Answer], int, int]:
         concentrator, topology = self.concentrator, self.topology
         route = topology.route_to(agent.unique_node_id, 0, concentrator.now)
@@ -314,7 +332,7 @@ class Discovery:
             all_agents=False,
         )
         await concentrator.tasks.sleep(listen_s)
-        table = await self._table(agent, priority)
+        table = await self._table(agent, priority, many=many)
         if table is None or table.round != self._round:
             return [], 0, route.legs
         found = [
@@ -335,22 +353,29 @@ class Discovery:
         """The tables of a device in care. Raises ConfigError if it is not."""
         return self.concentrator.access(node.device, priority)
 
-    async def _table(self, agent: Node, priority: Priority) -> HeardAnswers | None:
+    async def _table(self, agent: Node, priority: Priority, *, many: bool) -> HeardAnswers | None:
         """What an agent has heard, in one exchange if it fits one answer."""
-        raw = await self._read(self.access(agent, priority), HEARD_ANSWERS, _TABLE_HEAD, 3, _ANSWER_BYTES)
+        door = self.access(agent, priority)
+        read = self._read_parts if many else self._read
+        raw = await read(door, HEARD_ANSWERS, _TABLE_HEAD, 3, _ANSWER_BYTES)
         try:
             return HeardAnswers.decode(raw)
         except DecodeError:
             return None
 
-    @staticmethod
-    async def _read(door: PowerLineAccess, table: int, head: int, count_at: int, size: int) -> bytes:
+    @classmethod
+    async def _read(cls, door: PowerLineAccess, table: int, head: int, count_at: int, size: int) -> bytes:
         """A table that begins with a count of its records."""
         try:
             return await door.read(table)
         except ResponseError as error:
             if error.code != ResponseCode.ONP:
                 raise
+        return await cls._read_parts(door, table, head, count_at, size)
+
+    @staticmethod
+    async def _read_parts(door: PowerLineAccess, table: int, head: int, count_at: int, size: int) -> bytes:
+        """The same in pieces, for one that is most likely longer than an answer."""
         first = await door.read_part(table, 0, _READ)
         whole = head + first[count_at] * size
         return first[:whole] + (await door.read_part(table, _READ, whole - _READ) if whole > _READ else b"")

@@ -23,7 +23,20 @@ from osgp.concentrator.link_metric import (
     margin_of,
 )
 
-__all__ = ["MAX_LEGS", "MOST_BEHIND", "ROOT", "FixedWays", "Graph", "Half", "Path", "Step", "Way", "WayBook", "Ways"]
+__all__ = [
+    "FAILURES",
+    "MAX_LEGS",
+    "MOST_BEHIND",
+    "ROOT",
+    "FixedWays",
+    "Graph",
+    "Half",
+    "Path",
+    "Step",
+    "Way",
+    "WayBook",
+    "Ways",
+]
 
 ROOT = b""
 """The concentrator, as a node."""
@@ -38,8 +51,11 @@ _SHARED_COST = 64.0
 """A backup shares a node with the way only where there is no other."""
 _WORKS_DB = 9.0
 """What is assumed of a link that works and was never measured."""
-_MOST_HALVES = 64
-"""Measurements kept for one listener: the newest."""
+_MOST_HALVES = 256
+"""Measurements kept for one listener. Where there are more, those of links that carry nothing go first, then the oldest."""
+_FORGET_S = 86400.0
+_MOST_BLAMES = 4
+"""So often the time for which a link is blamed is doubled."""
 
 
 class Step(NamedTuple):
@@ -69,6 +85,15 @@ class _Edge(NamedTuple):
     proven: bool
 
 
+@dataclass(slots=True)
+class _Blame:
+    """``until`` when a link costs more; it was blamed in ``times`` spells since it last carried an answer."""
+
+    until: float
+    times: int = 1
+    over: bool = False
+
+
 class Found(NamedTuple):
     """A way and what it costs."""
 
@@ -93,7 +118,7 @@ class Graph:
     def __init__(self) -> None:
         self.version = 0
         self._heard: dict[bytes, dict[tuple[bytes, bool], Half]] = {}
-        self._blamed: dict[LinkKey, float] = {}
+        self._blames: dict[LinkKey, _Blame] = {}
         self._repeaters: frozenset[bytes] = frozenset()
         self._edges: dict[bytes, list[_Edge]] | None = None
 
@@ -123,7 +148,8 @@ class Graph:
             return
         halves[speaker, alternate] = Half(margin_db, now, proven)
         if len(halves) > _MOST_HALVES:
-            del halves[next(iter(halves))]
+            poor = (key for key, half in halves.items() if link_cost(half.margin_db) == UNUSABLE)
+            del halves[next(poor, next(iter(halves)))]
         if known is None or link_cost(known.margin_db) != link_cost(margin_db) or known.proven != proven:
             self._changed()
 
@@ -132,6 +158,9 @@ class Graph:
         any more (a way out of the journal) are at least poor ones."""
         nodes = [ROOT, *(step.node for step in path)]
         for a, step in zip(nodes, path):
+            blame = self._blames.get(key_of(a, step.node, step.alternate)) if self._blames else None
+            if blame is not None:
+                blame.times = 1
             for listener, speaker in ((a, step.node), (step.node, a)):
                 half = self.half(listener, speaker, step.alternate)
                 if half is None:
@@ -143,6 +172,15 @@ class Graph:
         """How one heard the other last."""
         return self._heard.get(listener, {}).get((speaker, alternate))
 
+    def listeners(self, speaker: bytes) -> list[tuple[bytes, Half]]:
+        """Who has heard a node, and how, each on the carrier on which it is heard better."""
+        found = []
+        for listener, halves in self._heard.items():
+            heard = [half for each in (False, True) if (half := halves.get((speaker, each))) is not None]
+            if heard:
+                found.append((listener, max(heard)))
+        return found
+
     def forget(self, node: bytes) -> None:
         """Nothing is known of a node any more."""
         self._heard.pop(node, None)
@@ -152,16 +190,29 @@ class Graph:
         self._changed()
 
     def blame(self, link: LinkKey, now: float) -> None:
-        """A link failed: it costs more for an hour."""
-        self._blamed[link] = now + FAILURE_S
+        """A link failed: it costs more for an hour; for two hours, then four … if it fails again after that without having carried an
+        answer. What was measured of it while the line was quiet is not what it is now."""
+        known = self._blames.setdefault(link, _Blame(now))
+        if known.over:
+            known.times, known.over = min(known.times + 1, _MOST_BLAMES), False
+        known.until = now + FAILURE_S * 2.0 ** (known.times - 1)
         self._changed()
 
+    def is_blamed(self, link: LinkKey) -> bool:
+        """Whether a link costs more now."""
+        known = self._blames.get(link)
+        return known is not None and not known.over
+
     def settle(self, now: float) -> None:
-        """Forgive what was long ago."""
-        over = [link for link, until in self._blamed.items() if until <= now]
-        for link in over:
-            del self._blamed[link]
-        if over:
+        """Forgive what was long ago; what was forgiven is forgotten a day later."""
+        changed = False
+        for link, blame in list(self._blames.items()):
+            if blame.over:
+                if blame.until + _FORGET_S <= now:
+                    del self._blames[link]
+            elif blame.until <= now:
+                blame.over = changed = True
+        if changed:
             self._changed()
 
     def links(self) -> list[tuple[bytes, bytes, bool, float, float]]:
@@ -209,7 +260,8 @@ class Graph:
             cost = link_cost(margin_of(there, back))
             if cost == UNUSABLE:
                 continue
-            cost += FAILURE_COST * (key_of(speaker, listener, alternate) in self._blamed)
+            if self._blames and self.is_blamed(key_of(speaker, listener, alternate)):
+                cost += FAILURE_COST
             first, second = self._heard[listener][speaker, alternate], self._heard[speaker][listener, alternate]
             proven = first.proven and second.proven
             edges.setdefault(speaker, []).append(_Edge(listener, alternate, cost, proven))
@@ -218,25 +270,50 @@ class Graph:
         return edges
 
     # ---- ways -------------------------------------------------------------------------------------------------------
-    def cost_of(self, path: Path) -> float:
-        """What a way costs now; ``UNUSABLE`` if a link is gone or a node before the target passes nothing on."""
-        total, node = 0.0, ROOT
+    def _edges_of(self, path: Path) -> list[_Edge] | None:
+        """The links of a way; None if one is gone or a node before the target passes nothing on."""
+        found, node = [], ROOT
         for place, step in enumerate(path):
             if place and node not in self._repeaters:
-                return UNUSABLE
-            edges = self.neighbours(node)
-            cost = next((e.cost for e in edges if e.node == step.node and e.alternate == step.alternate), UNUSABLE)
-            total += cost + HOP_COST
+                return None
+            edge = next(
+                (e for e in self.neighbours(node) if e.node == step.node and e.alternate == step.alternate), None
+            )
+            if edge is None:
+                return None
+            found.append(edge)
             node = step.node
-        return total
+        return found
+
+    def cost_of(self, path: Path) -> float:
+        """What a way costs now; ``UNUSABLE`` if a link is gone or a node before the target passes nothing on."""
+        edges = self._edges_of(path)
+        return UNUSABLE if edges is None else sum(edge.cost + HOP_COST for edge in edges)
+
+    def dearest_of(self, path: Path) -> float:
+        """What the dearest link of a way costs; ``UNUSABLE`` as in ``cost_of``."""
+        edges = self._edges_of(path)
+        return UNUSABLE if edges is None else max((edge.cost for edge in edges), default=0.0)
+
+    def is_proven(self, path: Path) -> bool:
+        """Whether all links of a way are proven."""
+        edges = self._edges_of(path)
+        return edges is not None and all(edge.proven for edge in edges)
 
     def search(
-        self, *, avoid: Collection[bytes] = (), without: Collection[LinkKey] = (), avoid_cost: float = UNUSABLE
+        self,
+        *,
+        avoid: Collection[bytes] = (),
+        without: Collection[LinkKey] = (),
+        avoid_cost: float = UNUSABLE,
+        unproven: bool = False,
+        dearest: float = UNUSABLE,
     ) -> dict[bytes, Found]:
         """The cheapest way of at most eight legs to every node that has one.
 
-        ``avoid``: nodes that cost ``avoid_cost`` more as repeaters; ``without``: links that do not count. Links that are not proven
-        are the last leg to a node that nothing proven leads to.
+        ``avoid``: nodes that cost ``avoid_cost`` more as repeaters; ``without``: links that do not count; ``dearest``: what a link may
+        cost at most. Links that are not proven are the last leg to a node that nothing proven leads to; with ``unproven`` they count
+        as if they were.
         """
         table, repeaters = self._table(), self._repeaters
         best: dict[bytes, Found] = {}
@@ -251,14 +328,17 @@ class Graph:
                     continue
                 for edge in table.get(node, ()):
                     other = edge.node
-                    if other == ROOT or (without and key_of(node, other, edge.alternate) in without):
+                    if other == ROOT or edge.cost > dearest:
+                        continue
+                    if without and key_of(node, other, edge.alternate) in without:
                         continue
                     total = cost + edge.cost + HOP_COST
-                    into = best if edge.proven else last
+                    proven = edge.proven or unproven
+                    into = best if proven else last
                     known = into.get(other)
                     if known is None or total < known.cost:
                         found = into[other] = Found(total, (*path, Step(other, edge.alternate)))
-                        if edge.proven:
+                        if proven:
                             following[other] = found
             reached = following
         for node, found in last.items():
@@ -392,6 +472,16 @@ class Ways:
     def behind(self, repeater: bytes) -> int:
         """Devices whose way goes through a repeater."""
         return sum(any(step.node == repeater for step in way.path[:-1]) for way in self._ways.values())
+
+    def failures(self, node: bytes) -> int:
+        """Failures in a row of the way in use."""
+        way = self._ways.get(node)
+        return 0 if way is None else way.failures
+
+    def since(self, node: bytes) -> float:
+        """Since when the way in use has been in use; minus infinity where there is none."""
+        way = self._ways.get(node)
+        return float("-inf") if way is None else way.since
 
     def adopt(self, node: bytes, path: Path, now: float) -> None:
         """An answer came over another way than the one in use, which does not work any more."""

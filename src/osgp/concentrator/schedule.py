@@ -189,6 +189,22 @@ class Schedule:
             self._push(number, duty, now)
         device.deferred.clear()
 
+    def heard(self, device: int, now: float) -> None:
+        """A device that was silent has answered something that was no duty: it has all its duties back."""
+        known = self._devices.get(device)
+        if known is not None and known.failures and not known.running:
+            self._heard(device, known, now)
+
+    def retry(self, device: int, now: float) -> None:
+        """There is something new about a device that is silent (another way): its duties are tried now. If that is in vain, it waits
+        longer than before all the same."""
+        known = self._devices.get(device)
+        if known is None or known.silent_until <= now:
+            return
+        known.silent_until = now
+        for duty in known.deferred - known.running:
+            self._push(device, duty, now)
+
     def failed(self, due: Due, now: float) -> float:
         """A device did not answer; when it is asked again. Each failure in a row doubles the wait."""
         device = self._ended(due)

@@ -21,7 +21,7 @@ from osgp.concentrator.exchange import Exchange, Route
 from osgp.concentrator.journal import Journal
 from osgp.concentrator.link_metric import UNUSABLE, grade
 from osgp.concentrator.phase import OWN, PhaseVotes, steps_after
-from osgp.concentrator.routes import ROOT, FixedWays, Graph, Path, Step, WayBook, Ways
+from osgp.concentrator.routes import FAILURES, ROOT, FixedWays, Graph, Path, Step, WayBook, Ways
 from osgp.lon.address import SubnetNode
 from osgp.lon.proxy import Hop
 from osgp.wire.errors import ConfigError, SecurityError
@@ -87,9 +87,10 @@ class Node:
     ``device``: number in the journal, -1 none; ``claimed``: the state of its latest answer to a probe, as it says; ``heard_by``: who
     asked then, on which carrier; ``up_at``: when it was first up; ``failures`` of commissioning in a row, and ``next_try``;
     ``keyed_wall``: when its keys were made; ``asked_at``: when it last asked around as agent, by carrier; ``register_at``: when its
-    links were read; ``way_told``: the way that it knows for its alerts; ``alerts``: it has taken one; ``patience_min``: how long it
-    waits for us before it answers probes again, as it was told; ``unanswered_at``: the first question since its last answer that was
-    in vain; ``moves``: it is to get another address; ``kb_generation``: of its broadcast key; ``window_wall``: when B was raised;
+    links were read; ``surveyed``: when it last asked all its neighbours (``neighbours``), and how often so far; ``way_told``: the way
+    that it knows for its alerts; ``alerts``: it has taken one; ``patience_min``: how long it waits for us before it answers probes
+    again, as it was told; ``unanswered_at``: the first question since its last answer that was in vain, ``failed_at``: the latest;
+    ``moves``: it is to get another address; ``kb_generation``: of its broadcast key; ``window_wall``: when B was raised;
     ``fcm``: day and number of commissioning messages; ``legacy``: it speaks the legacy suite; ``slots``: availability in steps of
     45 minutes.
     """
@@ -106,6 +107,7 @@ class Node:
     heard_by: tuple[bytes, bool] | None = None
     answered_at: float | None = None
     unanswered_at: float | None = None
+    failed_at: float | None = None
     up_at: float = 0.0
     reason: str = ""
     failures: int = 0
@@ -113,6 +115,7 @@ class Node:
     keyed_wall: float = 0.0
     asked_at: dict[bool, float] = field(default_factory=dict)
     register_at: float | None = None
+    surveyed: tuple[float, int] | None = None
     way_told: tuple[float, Path] | None = None
     alerts: bool = False
     patience_min: int = 0
@@ -390,11 +393,11 @@ class Topology:
             return
         path = self._path(node, exchange.route)
         if answered:
-            node.answered_at, node.unanswered_at = now, None
+            node.answered_at, node.unanswered_at, node.failed_at = now, None, None
             if path is not None:
                 self.graph.prove(path, now)
                 self.ways.answered(node.unique_node_id, path, now)
-                if node.state in (NodeState.DOWN, NodeState.LOST) and isinstance(self.ways, Ways):
+                if isinstance(self.ways, Ways) and self._is_lost_on_its_way(node):
                     self.ways.adopt(node.unique_node_id, path, now)
             if node.is_placed:
                 if not node.up_at:
@@ -403,8 +406,15 @@ class Topology:
             return
         if node.unanswered_at is None:
             node.unanswered_at = now
+        node.failed_at = now
         if isinstance(exchange.error, SecurityError) and path is not None:
             self._failed(node, path, -1, now)
+
+    def _is_lost_on_its_way(self, node: Node) -> bool:
+        """Whether the way in use is no good, whatever it seems to cost: whoever answers over another one is reached by that."""
+        assert isinstance(self.ways, Ways)
+        failed = self.ways.failures(node.unique_node_id) >= FAILURES
+        return failed or node.state in (NodeState.DOWN, NodeState.LOST)
 
     # ---- time -------------------------------------------------------------------------------------------------------
     def watch(self, now: float) -> list[Node]:
@@ -490,6 +500,7 @@ class Topology:
             "moves": node.moves,
             "asked": [[int(alternate), self._wall_of(at)] for alternate, at in node.asked_at.items()],
             "links read": None if node.register_at is None else self._wall_of(node.register_at),
+            "surveyed": None if node.surveyed is None else [self._wall_of(node.surveyed[0]), node.surveyed[1]],
             "fcm": list(node.fcm),
             "legacy": node.legacy,
             "phase": node.phase.votes,
@@ -523,6 +534,10 @@ class Topology:
         return value if isinstance(value, list) else []
 
     def _node_from_json(self, unique_node_id: bytes, value: Mapping[str, Any], now: float) -> None:
+        surveyed = None
+        if "surveyed" in value and value["surveyed"] is not None:
+            at, times = value["surveyed"]
+            surveyed = self._moment_of(at, now), int(times)
         node = Node(
             unique_node_id,
             state=NodeState(value["state"]),
@@ -538,6 +553,7 @@ class Topology:
             moves=value["moves"],
             asked_at={bool(each): self._moment_of(at, now) for each, at in value["asked"]},
             register_at=None if value["links read"] is None else self._moment_of(value["links read"], now),
+            surveyed=surveyed,
             fcm=(value["fcm"][0], value["fcm"][1]),
             legacy=bool(value.get("legacy", False)),
             phase=PhaseVotes(list(value["phase"])),

@@ -40,7 +40,8 @@ from osgp.concentrator.exchange import Exchange, Priority, Route
 from osgp.concentrator.forgers import BroadcastWatch
 from osgp.concentrator.legacy_care import LegacyCare, LegacyGrant
 from osgp.concentrator.link_metric import UNUSABLE, link_cost
-from osgp.concentrator.routes import MAX_LEGS, ROOT, Path, Step
+from osgp.concentrator.neighbours import Neighbours
+from osgp.concentrator.routes import FAILURES, MAX_LEGS, ROOT, Path, Step, Ways
 from osgp.concentrator.tasks import Task, Wait
 from osgp.concentrator.topology import DOWN_S, Node, NodeState, Standing, Topology
 from osgp.lon.address import SubnetNode
@@ -59,6 +60,8 @@ _LINKS_KEPT_S = 300.0
 _PATIENCE_AT, _PATIENCE_MIN = 15, 60
 """ET55.PLC_ACTIVE_TIMEOUT (MEP guide p. 148): its place, and how long a device waits that was told nothing."""
 _HUNT_S, _HUNTERS = {NodeState.DOWN: 1800.0, NodeState.LOST: 6 * 3600.0}, 4
+_GUESS_DB, _NEVER_DB = 10.0, -99.0
+"""What a guess of who hears whom is worth less than a measurement."""
 _ROUTE_LIFETIME_MIN = 3 * 1440
 _ROUTE_AGAIN_S = 1.5 * 86400
 _SETTLED_S = 1800.0
@@ -131,6 +134,7 @@ class NetworkCare:
         self._moved: dict[bytes, float] = {}
         self._answers: dict[bytes, tuple[Answer, bytes, bool]] = {}
         self.cold_start = ColdStart(concentrator, self.discovery)
+        self.neighbours = Neighbours(concentrator, topology, self.discovery, waits=lambda: self.cold_start.is_on)
         self.watch = BroadcastWatch(
             sender, window=self._broadcast_window, alarm=self._forged_broadcast, passed=self._raise_all_windows
         )
@@ -410,11 +414,15 @@ class NetworkCare:
         now = concentrator.now
         self._watch(now)
         self.cold_start.look(now)
+        self.neighbours.look(now)
+        self.cold_start.hurry_probes(self.neighbours.is_busy)
         free_s = discovery.free_at(now) - now
         turn = discovery.next_agent(now) if free_s <= 0 and not topology.is_static else None
         if turn is not None and turn[2] and not turn[1]:
             self._tell_meanwhile(now)
             await self._sweep(*turn)
+            return 0.0
+        if free_s <= 0 and not topology.is_static and (await self._hunt(now) or await self.neighbours.step()):
             return 0.0
         told = self._next_way(now)
         if told is not None:
@@ -431,7 +439,7 @@ class NetworkCare:
         if node is not None:
             await self._read_links(node)
             return 0.0
-        if await self._ask_links(None) or await self._hunt(now):
+        if await self._ask_links(None):
             return 0.0
         if turn is not None:
             await self._sweep(*turn)
@@ -493,13 +501,13 @@ class NetworkCare:
 
     async def _hunt(self, now: float) -> bool:
         """Look for a device that is down, from whoever heard it last and from others near it; whether anything was done."""
-        topology, graph = self.topology, self.topology.graph
+        topology = self.topology
         wanted = next(
             (
                 node
                 for node in topology.nodes.values()
-                if node.state in _HUNT_S
-                and self._hunted.get(node.unique_node_id, float("-inf")) + _HUNT_S[node.state] <= now
+                if (again_s := self._hunt_again_s(node)) is not None
+                and self._hunted.get(node.unique_node_id, float("-inf")) + again_s <= now
             ),
             None,
         )
@@ -507,20 +515,35 @@ class NetworkCare:
             return False
         self._hunted[wanted.unique_node_id] = now
         up = [ROOT, *(node.unique_node_id for node in topology.placed() if node.state is NodeState.UP)]
-        margins = {
-            agent: max(
-                (half.margin_db for each in (False, True) if (half := graph.half(agent, wanted.unique_node_id, each))),
-                default=-99.0,
-            )
-            for agent in up
-        }
-        for agent in sorted(up, key=lambda each: -margins[each])[:_HUNTERS]:
+        margins = self._may_hear(wanted.unique_node_id)
+        for agent in sorted(up, key=lambda each: -margins.get(each, _NEVER_DB))[:_HUNTERS]:
             try:
                 if await self.discovery.hunt(wanted, agent):
                     break
             except (LinkError, SecurityError, ResponseError, ConfigError):
                 continue
         return True
+
+    def _hunt_again_s(self, node: Node) -> float | None:
+        """After what time a device is looked for again; None if it need not be. Who is up and fails is looked for as well: another way
+        to it may be known before it is down."""
+        again_s = _HUNT_S.get(node.state)
+        if again_s is None and node.state is NodeState.UP and isinstance(self.topology.ways, Ways):
+            failing = self.topology.ways.failures(node.unique_node_id) >= FAILURES
+            again_s = _HUNT_S[NodeState.DOWN] if failing else None
+        return again_s
+
+    def _may_hear(self, wanted: bytes) -> dict[bytes, float]:
+        """How well nodes hear a device, dB: as was measured, or as they hear somebody who hears it well."""
+        graph = self.topology.graph
+        near = {listener: half.margin_db for listener, half in graph.listeners(wanted)}
+        found = dict(near)
+        for between, margin in near.items():
+            for listener, half in graph.listeners(between):
+                guess = min(margin, half.margin_db) - _GUESS_DB
+                if listener != wanted and guess > found.get(listener, _NEVER_DB):
+                    found[listener] = guess
+        return found
 
     # ---- time -------------------------------------------------------------------------------------------------------
     def _watch(self, now: float) -> None:
@@ -530,6 +553,7 @@ class NetworkCare:
         self._watched_at = now
         self._look_for_keys(now)
         self.legacy.look(now)
+        self._try_new_ways(now)
         for node in self.topology.watch(now):
             if node.state is NodeState.LOST and node.device >= 0:
                 self.concentrator.remove_device(node.device)
@@ -554,6 +578,17 @@ class NetworkCare:
         except (StoreError, StorageError) as error:
             self.topology.tell(b"", "journal", error.message, now)
 
+    def _try_new_ways(self, now: float) -> None:
+        """Who was silent on a way and has got another one is visited at once."""
+        topology, schedule = self.topology, self.concentrator.schedule
+        if not isinstance(topology.ways, Ways):
+            return
+        for node in topology.placed():
+            failed_at = node.failed_at
+            if failed_at is not None and topology.ways.since(node.unique_node_id) > failed_at:
+                node.failed_at = None
+                schedule.retry(node.device, now)
+
     # ---- the way back -----------------------------------------------------------------------------------------------
     def _next_way(self, now: float, settled_s: float = 0.0) -> tuple[Node, Path] | None:
         """A device that does not know the present way to us, for its alerts; only one that knew none and has been up so long."""
@@ -564,9 +599,15 @@ class NetworkCare:
                 continue
             path = self.topology.ways.path(node.unique_node_id, 0, now)
             told = node.way_told
-            if path is not None and (told is None or told[1] != path or told[0] + _ROUTE_AGAIN_S <= now):
+            if path is not None and (told is None or self._tells_again(node, *told, path, now)):
                 return node, path
         return None
+
+    def _tells_again(self, node: Node, told_at: float, told: Path, path: Path, now: float) -> bool:
+        """Whether a way is told to somebody who knows one: another one, once it has settled, or the same in time."""
+        if told == path or not isinstance(self.topology.ways, Ways):
+            return told != path or told_at + _ROUTE_AGAIN_S <= now
+        return self.topology.ways.since(node.unique_node_id) + _SETTLED_S <= now
 
     def _tell_meanwhile(self, now: float) -> None:
         """While others are still looked for, tell a way beside that: who knows none for its alerts is scanned often."""

@@ -71,7 +71,7 @@ def purpose_of(exchange: Exchange) -> str:
     number = int.from_bytes(message[1:3], "big")
     if _is_of_an_image(number, message):
         return "firmware"
-    if exchange.priority is Priority.HOUSEKEEPING:
+    if exchange.priority is Priority.HOUSEKEEPING or exchange.kind == "trial":
         return "firmware" if number == _ANSWER else "network"
     if number == _ORDER and message[0] == 0x40:
         return _PROCEDURES.get(int.from_bytes(message[5:7], "little") & 0x0FFF, "other")
