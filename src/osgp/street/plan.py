@@ -101,6 +101,7 @@ FAULTS = {
     "wrong-key": "a device has another key than the head-end says, from the beginning; target: a house",
 }
 """Kinds of fault and what they do. ``dead``, ``cut``, ``noise``, ``attack`` and ``outage`` end after their minutes, or never (0)."""
+_SETTLE_MINUTES = 120.0
 JOBS = ("read", "write", "procedure", "group", "visit")
 """Kinds of jobs; what they take is told in the guide on the concentrator."""
 _NEED_TARGET = ("cut", "wrong-key", "attack", "same-address")
@@ -199,7 +200,7 @@ class _Settings:
     hours: float = number(24.0, P, "", low=0.05, high=24.0 * 366)
     start: str = ""
     profile: str = ""
-    settle_minutes: float = number(120.0, P, "", low=0.0, high=1440.0)
+    settle_minutes: float = number(_SETTLE_MINUTES, P, "", low=0.0, high=1440.0)
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -467,6 +468,7 @@ def default_text(
         f"name = {toml_value(f'{kind} street of {houses}')}",
         f"seed = {seed}",
         f"hours = {toml_value(hours)}",
+        *((f"settle_minutes = {houses}",) if houses > _SETTLE_MINUTES else ()),
         "",
         '[grid]  # or a file of your own: file = "grid.toml"',
         f"kind = {toml_value(kind)}",
