@@ -13,9 +13,12 @@ PIP = -m pip install --quiet --disable-pip-version-check --no-input
 CORE = tests/wire tests/tables tests/crypto tests/mep tests/c1218 tests/sim/test_medium.py tests/sim/test_street.py
 # Three on two cores: a good part of the tests waits, for processes and for lines.
 WORKERS = 3
+# What was compiled is kept, also where the environment says otherwise: the tests start some hundred processes that read it again.
+PYTHONDONTWRITEBYTECODE =
+export PYTHONDONTWRITEBYTECODE
 ONCE =
 
-.PHONY: help demo test test-long docs lint format bench bench-phy kernels system pytest second second-python clean
+.PHONY: help demo test test-long docs lint format bench bench-phy kernels collected system pytest second second-python clean
 
 help:
 	@sed -n '2,6s/^# //p' Makefile
@@ -25,7 +28,7 @@ demo: $(VENV)/.stamp-run
 
 # One core each for what needs only one; then all cores for the tests.
 test: system $(VENV)/.stamp-test
-	@$(MAKE) -j 2 lint docs kernels second-python
+	@$(MAKE) -j 2 lint docs kernels second-python collected
 	@$(MAKE) pytest second
 	@echo "make test: all passed"
 
@@ -44,7 +47,7 @@ format: $(VENV)/.stamp-test
 	$(BIN)/ruff check --fix .
 
 pytest: system $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 docs: $(VENV)/.stamp-test
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
@@ -60,6 +63,10 @@ bench-phy: $(VENV)/.stamp-test
 kernels: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -p no:xdist tests/plc/test_kernels.py tests/bench/test_phy.py \
 		tests/sim/test_domains.py::test_another_seed_is_another_run
+
+# The tests themselves compiled once, before each worker would do it; what cannot be collected is told by `pytest`.
+collected: $(VENV)/.stamp-test
+	@$(BIN)/python -m pytest -p no:xdist --collect-only >/dev/null || true
 
 # The floors below the node once more on Python 3.13, where the machine has it; and one seed gives the same capture on both.
 second: $(VENV)/.stamp-test second-python

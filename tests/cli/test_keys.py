@@ -15,6 +15,7 @@ from osgp.cli import app
 from osgp.concentrator.commission import Grant, NotGranted
 from osgp.concentrator.commission_vault import ServiceKeys
 from osgp.crypto.keys import Key
+from osgp.ports import vault as vault_file
 from osgp.ports.vault import Vault
 from osgp.ports.vault_service import VaultKeys
 
@@ -23,6 +24,8 @@ CONCENTRATOR = bytes.fromhex("0a0b0c0d0e0f")
 UMK = bytes.fromhex("8f3a19c4d2075be6617f90a8bb43ce12")
 MAK = "K7Q2M9X4T1Z8B3N6W5R0"
 WORD = "correct horse"
+CHEAP = {"memory_kib": 64, "iterations": 1, "lanes": 1}
+"""Vaults are opened many times here; what a real one costs is shown once, below."""
 
 
 def run(words: list[str]) -> int:
@@ -35,6 +38,7 @@ def run(words: list[str]) -> int:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "vault.json"
+    monkeypatch.setattr(vault_file, "_COSTS", CHEAP)
     monkeypatch.setenv("OSGP_VAULT", str(place))
     monkeypatch.setenv("OSGP_VAULT_PASSPHRASE", WORD)
     monkeypatch.setenv("OSGP_EXPORT_PASSPHRASE", "for the neighbour")
@@ -42,6 +46,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MAK", MAK)
     assert run(["keys", "init"]) == 0
     return place
+
+
+def test_a_new_vault_costs_what_rfc_9106_recommends_in_second_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "vault.json"
+    monkeypatch.setenv("OSGP_VAULT_PASSPHRASE", WORD)
+    assert run(["keys", "init", "--vault", str(place)]) == 0
+    kdf = json.loads(place.read_text())["kdf"]
+    assert (kdf["name"], kdf["memory_kib"], kdf["iterations"], kdf["lanes"]) == ("argon2id", 1 << 16, 3, 4)
+    assert Vault.open(place, WORD).names() == []
 
 
 def _json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:

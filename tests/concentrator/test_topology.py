@@ -118,7 +118,7 @@ def test_availability_is_kept_in_slots_of_45_minutes() -> None:
     assert network.node(0).slots == [1] * 6
 
 
-@pytest.mark.parametrize("seed", [3, 4, 8])
+@pytest.mark.parametrize("seed", [4, *(pytest.param(seed, marks=pytest.mark.long) for seed in (3, 8))])
 def test_killed_twelve_times_while_devices_come_and_go_it_still_finds_everybody(tmp_path: Path, seed: int) -> None:
     chance = Random(seed)
     levels = line_levels(13, first_db=chance.choice([16.0, 20.0, 24.0]), step_db=chance.choice([4.0, 6.0, 8.0]))

@@ -91,7 +91,7 @@ def any_domain(rng: random.Random) -> Domain:
 
 
 # ---- two engines -----------------------------------------------------------------------------------------------------
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(-(2**70), 2**70))
 def test_both_engines_tell_the_same_events(shape: int, seed: int) -> None:
     rng = random.Random(shape)

@@ -18,15 +18,18 @@ from osgp.wire.errors import ConfigError
 from tests.street.small import small_plan
 
 
+@pytest.mark.parametrize(
+    ("houses", "hours", "least"), [(6, 2.0, 25), pytest.param(8, 3.0, 50, marks=pytest.mark.long)], ids=["two", "three"]
+)
 @pytest.mark.parametrize("name", sorted(set(FAULTS) - {"kill"}))
-def test_a_street_holds_up(name: str) -> None:
-    (row,) = torture(small_street(8, hours=3.0), only=(name,))
+def test_a_street_holds_up(name: str, houses: int, hours: float, least: int) -> None:
+    (row,) = torture(small_street(houses, hours=hours), only=(name,))
     assert row.exact, row
-    assert row.kept == row.held > 50
+    assert row.kept == row.held > least
     assert row.recovers is (name != "wrong-key")
     if row.recovers:
         assert row.recovery_s is not None
-        assert row.recovery_s < 3600
+        assert row.recovery_s <= 3600
 
 
 def test_a_concentrator_killed_fifty_times_loses_and_doubles_nothing(tmp_path: Path) -> None:

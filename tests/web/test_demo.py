@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from osgp.cli.app import run
 from osgp.headend.demo import STREET, DemoStreet
 from osgp.headend.demo_collection import DemoCollection
 from osgp.headend.store import Store
@@ -68,10 +69,11 @@ def test_without_json_there_is_a_summary(tmp_path: Path) -> None:
         ("--once", "--seed", "-1"),
     ],
 )
-def test_wrong_use_is_told(words: tuple[str, ...]) -> None:
-    done = subprocess.run(command("demo", *words), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert "error:" in done.stderr
+def test_wrong_use_is_told(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["demo", *words])
+    assert ended.value.code == 2
+    assert "error:" in capsys.readouterr().err
 
 
 def test_the_pages_come_up_beside_a_taken_port_and_end_with_ctrl_c(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_the_street_comes_up_on_its_page_and_ends_with_ctrl_c(tmp_path: Path) ->
 
 
 def test_every_kind_of_meter_is_read_through_its_door(tmp_path: Path) -> None:
-    async def run(store: Store) -> list[int]:
+    async def visit(store: Store) -> list[int]:
         done: list[int] = []
         async with DemoStreet(6, history=2.1) as street:
             collection = DemoCollection(store, street, 60.0)
@@ -165,7 +167,7 @@ def test_every_kind_of_meter_is_read_through_its_door(tmp_path: Path) -> None:
         return done
 
     with Store.open(tmp_path / "s.sqlite") as store:
-        assert asyncio.run(run(store)) == [1, 2, 3, 4, 5, 6]
+        assert asyncio.run(visit(store)) == [1, 2, 3, 4, 5, 6]
         rows = {row.name: row for row in FleetService(store, Resting()).rows()}
         for (name, row), kind in zip(rows.items(), STREET):
             assert row.door == kind.door, name
@@ -191,7 +193,8 @@ def test_listening_steps_over_a_taken_port_and_refuses_nonsense() -> None:
         listen("127.0.0.1", 70000)
 
 
-def test_serve_needs_a_store_that_is_there(tmp_path: Path) -> None:
-    done = subprocess.run(command("serve", str(tmp_path / "none.sqlite")), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert "there is no store" in done.stderr
+def test_serve_needs_a_store_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["serve", str(tmp_path / "none.sqlite")])
+    assert ended.value.code == 1
+    assert "there is no store" in capsys.readouterr().err
