@@ -132,6 +132,32 @@ def test_other_constants_of_the_packet_need_no_other_receiver() -> None:
         assert [packet.lpdu for packet in packets(heard(sent, profile=profile))] == [lpdu]
 
 
+@pytest.mark.parametrize("samples_per_bit", [64, 80, 88, 128])
+@pytest.mark.parametrize("detect_bits", [4, 10, 40])
+def test_a_bit_may_have_any_multiple_of_eight_samples_and_be_detected_early_or_late(
+    samples_per_bit: int, detect_bits: int
+) -> None:
+    profile = PhyProfile(samples_per_bit=samples_per_bit, detect_bits=detect_bits)
+    for lpdu in (LPDU, SECONDARY):
+        sent = noise(np.random.default_rng(2), around(modulate(lpdu, profile)), 14.0)
+        events = heard(sent, profile=profile)
+        assert [packet.lpdu for packet in packets(events)] == [lpdu]
+        assert isinstance(events[0], CarrierDetected)
+
+
+@pytest.mark.parametrize("code", ["parity01", "x1182"])
+def test_a_word_is_decided_as_if_every_byte_had_been_weighed(code: Any) -> None:
+    profile = PhyProfile(code=code)
+    setup = setup_for(profile)
+    memory = kernels.memory_for(setup)
+    values = np.random.default_rng(31).normal(0, 1, (500, fec.WORD_BITS)).astype(np.float32)
+    wanted = fec.decode_soft(values, profile)
+    for row, llr in enumerate(values):
+        best, second, gap, _ = kernels.word(setup, memory, llr, 0)
+        assert (best, second) == (wanted.best[row], wanted.second[row])
+        assert gap == pytest.approx(wanted.gap[row], abs=1e-5)
+
+
 @pytest.mark.parametrize("ppm", [-400.0, -150.0, 150.0, 400.0])
 def test_clocks_may_differ_by_200_ppm_on_each_side(ppm: float) -> None:
     lpdu = b"\x01" + bytes(np.random.default_rng(3).integers(0, 256, 120).tolist())

@@ -23,6 +23,7 @@ from osgp.plc import kernels_packet, kernels_search, sync
 from osgp.plc.kernels_packet import (
     acquire,
     binned,
+    energy_at,
     finish,
     likeness,
     list_decode,
@@ -32,6 +33,7 @@ from osgp.plc.kernels_packet import (
     start_packet,
     synchronised,
     tuned,
+    word,
 )
 from osgp.plc.kernels_search import (
     ACTIVE,
@@ -50,6 +52,7 @@ from osgp.plc.kernels_search import (
     IS_IN,
     IS_PENDING,
     LOST,
+    NO_CODE,
     OVERTAKEN,
     PACKET,
     PLACE,
@@ -63,6 +66,7 @@ from osgp.plc.kernels_search import (
     bit_at,
     copied,
     float32,
+    int32,
     matched,
     memory_for,
     njit,
@@ -89,6 +93,7 @@ __all__ = [
     "matched_bits",
     "memory_for",
     "search_rows",
+    "word",
 ]
 
 STRONGER, LEAKED = 2.0, 3.5
@@ -96,19 +101,27 @@ STRONGER, LEAKED = 2.0, 3.5
 at most 0.21 of it, which is measured a sixteenth of a bit off at worst."""
 UNSURE, SURE = 1, 2
 """Of a place that waits for a better one: whether word synchronisation was heard in it."""
+EACH = 0x0101010101010101
+"""A flag in each of a bit's places."""
 LARGEST = 1e9
 """Samples beyond are no samples: their squares would not fit."""
+_LARGEST_BITS = int(np.float32(LARGEST).view(np.int32))
 
 
 @njit(**FIXED, forceinline=True)
 def _accepted(target: Any, source: Any) -> Any:
     """Copy samples; silence for what is none. How many that were."""
-    bad = 0
+    # Without the sign, a float's bits are ordered as its values are; what is no number comes last. A sum tells by its sign.
+    bits, room = source.view(np.int32), int32(0x7FFFFFFF - _LARGEST_BITS)
+    found, bad = int32(0), 0
     for i in range(len(source)):
-        x = source[i]
-        good = abs(x) <= float32(LARGEST)
-        target[i] = x if good else float32(0.0)
-        bad += 0 if good else 1
+        target[i] = source[i]
+        found = int32(found | int32((bits[i] & 0x7FFFFFFF) + room))
+    if found < 0:
+        for i in range(len(source)):
+            if not abs(source[i]) <= float32(LARGEST):
+                target[i] = 0.0
+                bad += 1
     return bad
 
 
@@ -136,12 +149,8 @@ def _looked(setup: Any, memory: Any, carrier: Any, bit: Any, base_bit: Any) -> N
         absolute = PARTS * base_bit + place
         if (absolute + 1) * setup.step - size * setup.samples_per_bit < ints[QUIET]:
             continue
-        if ints[IS_IN]:
-            energy = float32(0.0)
-            for index in range(len(setup.parts)):
-                energy += memory.seg[carrier, setup.parts[index], 2, place - PARTS * setup.lags[index]]
-            if energy < size * (STRONGER * floats[AMPLITUDE]) ** 2:
-                continue
+        if ints[IS_IN] and energy_at(setup, memory.z[carrier], place) < size * (STRONGER * floats[AMPLITUDE]) ** 2:
+            continue
         rho, power, omega = likeness(setup, memory, carrier, place)
         height = math.sqrt(power) / size
         if rho < setup.threshold or (ints[IS_PENDING] and height <= floats[HEIGHT]):
@@ -181,8 +190,8 @@ def _sensed(setup: Any, memory: Any, carrier: Any, bit: Any, base_bit: Any) -> A
                 continue
             theirs = float32(0.0)
             for back in range(PARTS):
-                theirs = max(theirs, memory.seg[1 - carrier, 0, 2, place - back])
-            if LEAKED * LEAKED * memory.seg[carrier, 0, 2, place] > theirs:
+                theirs = max(theirs, memory.first[1 - carrier, 2, place - back])
+            if LEAKED * LEAKED * memory.first[carrier, 2, place] > theirs:
                 return True
     return False
 
@@ -195,13 +204,13 @@ def _control(setup: Any, memory: Any, bits: Any, base_bit: Any) -> None:
     delay, drop_bits = len(setup.symbols) + setup.wait_bits, setup.drop_bits
     wait_bits = setup.wait_bits
     heard_first = memory.z.shape[2] - PARTS * BLOCK_BITS - PARTS * delay + PARTS - 1
-    states, interest, power = memory.ints, memory.interest, memory.z[:, 2]
+    states, flags, power = memory.ints, memory.flags.view(np.int64), memory.z[:, 2]
     noise, visits = memory.noise, memory.visits
     for bit in range(bits):
         now_bit = base_bit + history + bit
         end = (now_bit + 1) * per_bit
         for carrier in range(2):
-            if interest[carrier, bit] & 1:
+            if flags[carrier, bit] & EACH:
                 _looked(setup, memory, carrier, bit, base_bit)
         for carrier in range(2):
             ints = states[carrier]
@@ -216,7 +225,7 @@ def _control(setup: Any, memory: Any, bits: Any, base_bit: Any) -> None:
                 ints[ACTIVE] = now_bit
             # A bit later it is known whether the other carrier has a stronger one.
             sure = ints[IS_PENDING] == SURE and now_bit > ints[PLACE] // PARTS and not _leaked(memory, carrier)
-            if sure or (interest[carrier, bit] & 2 and _sensed(setup, memory, carrier, bit, base_bit)):
+            if sure or (flags[carrier, bit] & 2 * EACH and _sensed(setup, memory, carrier, bit, base_bit)):
                 ints[SEEN] = ints[ACTIVE] = now_bit
                 if not ints[IS_BUSY]:
                     ints[IS_BUSY] = 1
@@ -247,10 +256,11 @@ def _shifted(memory: Any, setup: Any, bits: Any, carry: Any) -> None:
             copied(pieces, pieces[count : count + PARTS])
         for row in range(3):
             copied(memory.z[carrier, row], memory.z[carrier, row, count : count + old])
-        for index in range(memory.seg.shape[1]):
-            for row in range(4):
-                seg = memory.seg[carrier, index, row]
-                copied(seg, seg[count : count + old])
+            first = memory.first[carrier, row, old - PARTS * setup.reach_first :]
+            copied(first, first[count : count + PARTS * setup.reach_first])
+        for index in range(len(setup.reach)):
+            excess = memory.excess[carrier, index, old - PARTS * setup.reach[index] :]
+            copied(excess, excess[count : count + PARTS * setup.reach[index]])
 
 
 # ---- many packets ------------------------------------------------------------------------------------------------------
@@ -261,11 +271,12 @@ def _cleared(memory: Any) -> None:
     memory.raw[:] = 0.0
     memory.pieces[:] = 0.0
     memory.z[:] = 0.0
-    memory.seg[:] = 0.0
+    memory.first[:] = 0.0
+    memory.excess[:] = 0.0
     memory.level[:] = np.inf
     memory.loud[:] = False
     memory.recent[:] = 0.0
-    memory.histogram[:] = 0
+    memory.codes[:] = NO_CODE
     memory.median[:] = 0
     memory.noise[:] = 0.0
     memory.visits[:] = 0
@@ -299,8 +310,8 @@ def _fingerprint(*modules: ModuleType) -> int:
     found = 0
     for module in modules:
         for name, value in sorted(vars(module).items()):
-            if hasattr(value, "py_func"):
-                code = value.py_func.__code__
+            if hasattr(value, "py_func") or name == "emitted":
+                code = getattr(value, "py_func", value).__code__
                 found = zlib.crc32(code.co_code + repr((name, code.co_consts)).encode(), found)
             elif isinstance(value, (int, float)):
                 found = zlib.crc32(repr((name, value)).encode(), found)

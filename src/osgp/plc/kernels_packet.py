@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from osgp.plc.fec import WORD_BITS
 from osgp.plc.kernels_search import (
     AMPLITUDE,
@@ -45,6 +47,7 @@ from osgp.plc.sync import PARTS
 __all__ = [
     "acquire",
     "binned",
+    "energy_at",
     "finish",
     "likeness",
     "list_decode",
@@ -54,6 +57,7 @@ __all__ = [
     "start_packet",
     "synchronised",
     "tuned",
+    "word",
 ]
 
 _LOOKS = 24
@@ -67,12 +71,30 @@ _WORD_SHARE = 0.5
 
 # ---- finding a packet --------------------------------------------------------------------------------------------------
 @njit(**FIXED)
-def _gathered(setup: Any, seg: Any, place: Any, parts: Any) -> None:
+def _segment(row: Any, place: Any, signs: Any) -> Any:
+    """The bits of a segment that ends at a place, each with its sign; in the order in which the search adds them."""
+    s = row[place - 7 * PARTS : place + 1 : PARTS]
+    return ((signs[0] * s[0] + signs[1] * s[1]) + (signs[2] * s[2] + signs[3] * s[3])) + (
+        (signs[4] * s[4] + signs[5] * s[5]) + (signs[6] * s[6] + signs[7] * s[7])
+    )
+
+
+@njit(**FIXED)
+def _gathered(setup: Any, z: Any, place: Any, parts: Any) -> None:
     """The segments of a preamble that ends at a place, signs taken off: ``parts`` (re and im, segment)."""
     for part in range(len(setup.parts)):
-        index, at = setup.parts[part], place - PARTS * setup.lags[part]
-        parts[0, part] = setup.signs[part] * seg[index, 0, at]
-        parts[1, part] = setup.signs[part] * seg[index, 1, at]
+        segment, at = setup.segments[setup.parts[part]], place - PARTS * setup.lags[part]
+        parts[0, part] = setup.signs[part] * _segment(z[0], at, segment)
+        parts[1, part] = setup.signs[part] * _segment(z[1], at, segment)
+
+
+@njit(**FIXED)
+def energy_at(setup: Any, z: Any, place: Any) -> Any:
+    """The energy of a preamble that ends at a place."""
+    energy = 0.0
+    for part in range(len(setup.parts)):
+        energy += _segment(z[2], place - PARTS * setup.lags[part], setup.masks[setup.parts[part]])
+    return energy
 
 
 @njit(**FIXED)
@@ -102,21 +124,18 @@ def binned(setup: Any, parts: Any) -> Any:
 @njit(**FIXED)
 def likeness(setup: Any, memory: Any, carrier: Any, place: Any) -> Any:
     """Normalised correlation at a place, or half a step before it: (rho squared, correlation squared, radians per bit)."""
-    seg, z, parts = memory.seg[carrier], memory.z[carrier], memory.work
-    size = len(setup.symbols)
-    energy = 0.0
-    for part in range(len(setup.parts)):
-        energy += seg[setup.parts[part], 2, place - PARTS * setup.lags[part]]
+    z, parts, size = memory.z[carrier], memory.work, len(setup.symbols)
+    energy = energy_at(setup, z, place)
     if energy <= 0.0:
         return 0.0, 0.0, 0.0
-    _gathered(setup, seg, place, parts)
+    _gathered(setup, z, place, parts)
     power, omega = binned(setup, parts)
     rho = power / (size * energy)
     if setup.candidate <= rho < setup.threshold:
         for part in range(len(setup.parts)):
-            index, at = setup.parts[part], place - 1 - PARTS * setup.lags[part]
-            parts[0, part] = 0.5 * (parts[0, part] + setup.signs[part] * seg[index, 0, at])
-            parts[1, part] = 0.5 * (parts[1, part] + setup.signs[part] * seg[index, 1, at])
+            segment, at = setup.segments[setup.parts[part]], place - 1 - PARTS * setup.lags[part]
+            parts[0, part] = 0.5 * (parts[0, part] + setup.signs[part] * _segment(z[0], at, segment))
+            parts[1, part] = 0.5 * (parts[1, part] + setup.signs[part] * _segment(z[1], at, segment))
         energy = 0.0
         for bit in range(size):
             at = place - PARTS * bit
@@ -134,7 +153,7 @@ def synchronised(setup: Any, memory: Any, carrier: Any, place: Any, omega: Any) 
     Else bit synchronisation alone could pass for a preamble: rho squared 0.69 with silence behind it.
     """
     z, parts, size = memory.z[carrier], memory.work, len(setup.symbols)
-    _gathered(setup, memory.seg[carrier], place, parts)
+    _gathered(setup, z, place, parts)
     total_re, total_im = _joined(setup, parts, omega)
     share = better = 0.0
     for bit in range(size - WORD_BITS, size):
@@ -247,7 +266,7 @@ def _timed(setup: Any, memory: Any, carrier: Any, begin: Any, length: Any, omega
 def acquire(setup: Any, memory: Any, carrier: Any, base_bit: Any) -> None:
     """Begin to receive the packet whose preamble was found."""
     place = memory.ints[carrier, PLACE] - PARTS * base_bit
-    _gathered(setup, memory.seg[carrier], place, memory.work)
+    _gathered(setup, memory.z[carrier], place, memory.work)
     omega = tuned(setup, memory.work, memory.floats[carrier, TUNE])
     # The search took bits for as long as ours; what fits best lies in the preamble's middle.
     middle = (place + 1) * setup.step - 0.5 * len(setup.symbols) * setup.samples_per_bit
@@ -295,29 +314,68 @@ def start_packet(setup: Any, memory: Any, carrier: Any, base_bit: Any, middle: A
 
 # ---- a packet ----------------------------------------------------------------------------------------------------------
 @njit(**FIXED)
-def _word(llr: Any, first: Any, book: Any, metric: Any) -> Any:
-    """The most likely byte, the next, how much worse that is, and how likely the first."""
-    a, b, c, d, e, f = llr[first], llr[first + 1], llr[first + 2], llr[first + 3], llr[first + 4], llr[first + 5]
-    g, h, i, j, k = llr[first + 6], llr[first + 7], llr[first + 8], llr[first + 9], llr[first + 10]
-    for n in range(256):
-        metric[n] = (
-            ((a * book[0, n] + b * book[1, n]) + (c * book[2, n] + d * book[3, n]))
-            + ((e * book[4, n] + f * book[5, n]) + (g * book[6, n] + h * book[7, n]))
-            + ((i * book[8, n] + j * book[9, n]) + k * book[10, n])
+def _four(llr: Any, first: Any, out: Any) -> None:
+    """How likely the sixteen combinations of four bits are, the first bit as the highest."""
+    a, b, c, d = llr[first], llr[first + 1], llr[first + 2], llr[first + 3]
+    for n in range(4):
+        high = (a if n < 2 else -a) + (b if n & 1 == 0 else -b)
+        out[4 * n], out[4 * n + 1], out[4 * n + 2], out[4 * n + 3] = (
+            high + (c + d),
+            high + (c - d),
+            high + (d - c),
+            high + (-c - d),
         )
-    best, second = 0, 1
-    if metric[1] > metric[0]:
-        best, second = 1, 0
-    top, next_ = metric[best], metric[second]
-    for n in range(2, 256):
-        value = metric[n]
-        if value > next_:
-            if value > top:
-                second, next_ = best, top
-                best, top = n, value
-            else:
-                second, next_ = n, value
-    return best, second, 0.5 * (top - next_), top
+
+
+@njit(**FIXED)
+def _two_best(values: Any, nibbles: Any, ranked: Any, chosen: Any) -> None:
+    """Of each class the two most likely halves of a byte, the smaller where both are alike."""
+    for row in range(nibbles.shape[0]):
+        top = next_ = float32(-np.inf)
+        best = second = np.int64(0)
+        for index in range(nibbles.shape[1]):
+            nibble = nibbles[row, index]
+            value = values[nibble]
+            if value > next_:
+                if value > top:
+                    second, next_ = best, top
+                    best, top = nibble, value
+                else:
+                    second, next_ = nibble, value
+        ranked[row, 0], ranked[row, 1], chosen[row, 0], chosen[row, 1] = top, next_, best, second
+
+
+@njit(**FIXED)
+def word(setup: Any, memory: Any, llr: Any, first: Any) -> Any:
+    """The most likely byte, the next, how much worse that is, and how likely the first.
+
+    A byte's halves meet in the last three bits only: of halves that do the same to these, the two most likely are enough.
+    """
+    metric, ranked, chosen = memory.metric, memory.ranked, memory.chosen
+    for half in range(2):
+        _four(llr, first + 4 * half, metric[half])
+        _two_best(metric[half], setup.nibbles[half], ranked[half], chosen[half])
+    i, j, k = llr[first + 8], llr[first + 9], llr[first + 10]
+    for n in range(8):
+        metric[2, n] = ((i if n < 4 else -i) + (j if n & 2 == 0 else -j)) + (k if n & 1 == 0 else -k)
+    best, second = np.int64(256), np.int64(256)
+    top = next_ = float32(-np.inf)
+    classes = setup.checks.shape[1]
+    for high in range(classes):
+        for low in range(classes):
+            checked = metric[2, setup.checks[0, high] ^ setup.checks[1, low]]
+            for ways in range(3):
+                one, other = ways >> 1, ways & 1
+                value = (ranked[0, high, one] + ranked[1, low, other]) + checked
+                if value < next_:
+                    continue
+                byte = chosen[0, high, one] << 4 | chosen[1, low, other]
+                if value > top or (value == top and byte < best):
+                    second, next_ = best, top
+                    best, top = byte, value
+                elif value > next_ or byte < second:
+                    second, next_ = byte, value
+    return best, second, float32(0.5) * (top - next_), top
 
 
 @njit(**FIXED)
@@ -441,9 +499,14 @@ def received(setup: Any, memory: Any, carrier: Any, base_bit: Any, end: Any) -> 
     symbol, scale = ints[SYMBOL], floats[SCALE]
     bit, slot = symbol % 11, symbol % drop_bits
     reason = -1
+    # Guessed from the last one's, so that the processor needs not wait for the loop before it reads the samples.
+    at = math.floor(next_ + 0.5)
     while next_ + per_bit + 1.0 <= end:
-        at = math.floor(next_ + 0.5)
         a, b = bit_at(memory.raw, at - base, waves, per_bit, level, loud)
+        exactly = math.floor(next_ + 0.5)
+        if exactly != at:
+            at = exactly
+            continue
         # Carrier and bits come from one clock: to the second order what is left of a division.
         early = omega * per_turn
         next_ += per_bit * (1.0 - early * (1.0 - early))
@@ -453,21 +516,22 @@ def received(setup: Any, memory: Any, carrier: Any, base_bit: Any, end: Any) -> 
         index = 11 * (ints[WORDS] & 1)
         llr[index + bit] = float32(re * scale * weight[theta])
         unit = 1.0 / amplitude
-        soft[0, symbol], soft[1, symbol] = float32(re * unit), float32(im * unit)
+        across = im * unit
+        soft[0, symbol], soft[1, symbol] = float32(re * unit), float32(across)
         # The loop: towards the sign that is known, or as far as the symbol says which it is.
         side = max(-1.0, min(1.0, 2.0 * re * unit))
         amplitude = max(1e-30, amplitude + (side * re - amplitude) * (1.0 / 128.0))
         gain = 1.0
         if setup.pilots[bit] != 0.0:
             side, gain = float(setup.pilots[bit]), setup.pilot_weight
-        error = gain * max(-1.0, min(1.0, side * im * unit))
+        error = gain * max(-1.0, min(1.0, side * across))
         known = min(symbol, last)
         omega = max(-0.25, min(0.25, omega + setup.beta[known] * error))
         turn = omega + setup.alpha[known] * error
         c, s = 1.0 - turn * turn * (0.5 - turn * turn * (1.0 / 24.0)), turn * (1.0 - turn * turn * (1.0 / 6.0))
-        u, v = u * c + v * s, v * c - u * s
         norm = 1.5 - 0.5 * (u * u + v * v)
         u, v = u * norm, v * norm
+        u, v = u * c + v * s, v * c - u * s
         turned_by += turn
         residue += setup.residual[known] * im * im
         power = re * re + im * im
@@ -478,6 +542,7 @@ def received(setup: Any, memory: Any, carrier: Any, base_bit: Any, end: Any) -> 
         place = (at - base) // per_bit
         if not (loud[place] or loud[min(place + 1, len(loud) - 1)]):
             noticed(noise, visits, theta, 2.0 * im * im)
+        at += per_bit
         symbol += 1
         bit += 1
         slot = slot + 1 if slot + 1 < drop_bits else 0
@@ -486,7 +551,7 @@ def received(setup: Any, memory: Any, carrier: Any, base_bit: Any, end: Any) -> 
             reason = FADED
         elif bit == 11:
             bit = 0
-            best, second, gap, top = _word(llr, index, setup.book, memory.metric)
+            best, second, gap, top = word(setup, memory, llr, index)
             memory.best[carrier, words], memory.second[carrier, words] = best, second
             memory.gap[carrier, words], memory.top[carrier, words] = gap, top
             ints[WORDS] = words + 1

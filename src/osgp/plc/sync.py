@@ -34,11 +34,14 @@ _MARGIN = 0.06
 class Setup(NamedTuple):
     """Constants of the kernels; numbers of samples, positions (an eighth of a bit) and line bits are whole.
 
-    ``mix``: carriers as (cosine and minus sine of primary and secondary, piece of a bit, sample); ``waves``: the same as (carrier,
+    ``mix``: carriers as (sample, cosine and minus sine of primary and secondary, piece of a bit); ``waves``: the same as (carrier,
     cosine or minus sine, sample of two bits). ``symbols``: the preamble; ``going_on``: bit synchronisation in the place of word
-    synchronisation. ``segments``, ``masks``, ``lengths``: distinct segments as symbols, filled up with zeros in front. ``parts``,
+    synchronisation. ``segments``, ``masks``, ``lengths``: distinct segments as symbols, filled up with zeros in front. ``pairs``,
+    ``weights``: both of them by two bits, which are a value (0), a sum (1) or a difference (2), times a weight. ``parts``,
     ``signs``, ``lags``, ``middles``: the preamble as segments; which one, its sign, how many bits before the preamble's end it
-    ends, its middle in bits. ``bins``: radians per bit. ``book``: words as symbols (bit, byte).
+    ends, its middle in bits. ``reach``: how many bits back a segment is asked for; ``reach_first``: the same of the first one's sums.
+    ``bins``: radians per bit. ``nibbles``: halves of a byte (first or second, class, number)
+    by the three bits that they leave behind the data, which are ``checks`` (first or second, class).
     """
 
     samples_per_bit: int
@@ -49,14 +52,19 @@ class Setup(NamedTuple):
     going_on: NDArray[np.float32]
     segments: NDArray[np.float32]
     masks: NDArray[np.float32]
+    pairs: NDArray[np.int64]
+    weights: NDArray[np.float32]
     lengths: NDArray[np.int64]
     parts: NDArray[np.int64]
     signs: NDArray[np.float32]
     lags: NDArray[np.int64]
+    reach: NDArray[np.int64]
+    reach_first: int
     middles: NDArray[np.float64]
     bins: NDArray[np.float64]
     cycles: NDArray[np.float64]
-    book: NDArray[np.float32]
+    nibbles: NDArray[np.int64]
+    checks: NDArray[np.int64]
     end: NDArray[np.float32]
     pilots: NDArray[np.float32]
     crc: NDArray[np.int64]
@@ -106,6 +114,21 @@ def _segments(
     return distinct, parts
 
 
+def _paired(rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Signs by two bits: which of (later value, sum, difference earlier minus later), and times what."""
+    earlier, later = rows[:, 0::2], rows[:, 1::2]
+    kinds = np.where(earlier == 0, 0, np.where(earlier == later, 1, 2))
+    return kinds, np.where(earlier == 0, later, earlier).astype(np.float32)
+
+
+def _classed(book: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The halves of a byte by what they add to a word's last three bits; both codes are linear (a fixed part is in the first half)."""
+    last = book[:, 8:] @ np.array([4, 2, 1])
+    halves = (last[::16], last[:16] ^ last[0])
+    checks = np.array([np.unique(half) for half in halves])
+    return np.array([[np.flatnonzero(half == each) for each in known] for half, known in zip(halves, checks)]), checks
+
+
 def _residual(alpha: NDArray[Any], beta: NDArray[Any], heard: int) -> NDArray[np.float64]:
     """What the square of a symbol's quadrature is multiplied by for its noise (both parts): the loop's own jitter taken off.
 
@@ -151,6 +174,8 @@ def setup_for(profile: PhyProfile, blanker: bool = True, weighting: bool = True)
     for row, piece in zip(segments, distinct):
         row[SEGMENT_BITS - len(piece) :] = piece
     lengths = [len(piece) for piece in distinct]
+    paired = (_paired(segments), _paired(np.abs(segments)))
+    nibbles, checks = _classed(codebook(profile))
     # A critically damped loop of this noise bandwidth; it begins with the gains of a fit through the preamble.
     natural = profile.loop_bandwidth / (0.5 * (math.sqrt(0.5) + 1 / (4 * math.sqrt(0.5))))
     heard_bits = len(symbols) + np.arange(512.0)
@@ -162,20 +187,27 @@ def setup_for(profile: PhyProfile, blanker: bool = True, weighting: bool = True)
     return Setup(
         samples_per_bit=per_bit,
         step=per_bit // PARTS,
-        mix=np.ascontiguousarray(mix.T.reshape(4, PARTS, -1), dtype=np.float32),
+        mix=np.ascontiguousarray(mix.T.reshape(4, PARTS, -1).transpose(2, 0, 1), dtype=np.float32),
         waves=np.ascontiguousarray(np.tile(mix.T.reshape(2, 2, per_bit), (1, 1, 2)), dtype=np.float32),
         symbols=symbols,
         going_on=np.resize(symbols[sync - period : sync], WORD_BITS),
         segments=segments,
         masks=np.abs(segments),
+        pairs=np.stack([kinds for kinds, _ in paired]),
+        weights=np.stack([weights for _, weights in paired]),
         lengths=np.array(lengths, dtype=np.int64),
         parts=np.array([index for index, _, _ in parts], dtype=np.int64),
         signs=np.array([sign for _, sign, _ in parts], dtype=np.float32),
         lags=np.array([len(symbols) - begin - lengths[index] for index, _, begin in parts], dtype=np.int64),
+        reach=np.array(
+            [max(len(symbols) - begin - lengths[k] for k, _, begin in parts if k == n) for n in range(len(lengths))]
+        ),
+        reach_first=heard - lengths[0] + 1,
         middles=np.array([begin + (lengths[index] - 1) / 2 for index, _, begin in parts]),
         bins=np.array(profile.bins_hz) * 2 * np.pi / profile.bit_rate,
         cycles=np.array(cycles, dtype=np.float64),
-        book=np.ascontiguousarray((1.0 - 2.0 * codebook(profile)).T, dtype=np.float32),
+        nibbles=nibbles,
+        checks=checks,
         end=(1.0 - 2.0 * bits_of(profile.end_of_packet)).astype(np.float32),
         pilots=pilots,
         crc=_crc_table(),
