@@ -130,7 +130,7 @@ async def kill_many_times(folder: Path, times: int, seed: int) -> None:
 
 
 def test_killed_again_and_again(tmp_path: Path) -> None:
-    asyncio.run(kill_many_times(tmp_path, 3, seed=1))
+    asyncio.run(kill_many_times(tmp_path, 2, seed=1))
 
 
 @pytest.mark.long

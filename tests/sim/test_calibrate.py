@@ -113,7 +113,7 @@ def test_a_modem_reads_the_packet_that_it_is_shown(lpdu: bytes, secondary: bool,
 
 
 def test_a_modem_comes_close_to_the_reference_on_a_quiet_line_and_beats_it_among_impulses() -> None:
-    plan, modem = Plan(packets=300, errors=1000, seed=3), ModemReceiver()
+    plan, modem = Plan(packets=150, errors=1000, seed=3), ModemReceiver()
     ours = count(plan, "Q", False, 18, 4.5, modem, OSGP)
     reference = count(plan, "Q", False, 18, 3.5, READER, OSGP)
     assert wilson(ours.lost, ours.packets, z=3.0)[0] < reference.per, "more than a decibel worse"

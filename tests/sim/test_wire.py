@@ -530,7 +530,7 @@ def saturated(
 def test_throughput_does_not_collapse_in_a_crowd(header: int) -> None:
     loads = {}
     for count in (2, 5, 15, 50):
-        wire, ports = saturated(count, 30.0, header=header)
+        wire, ports = saturated(count, 12.0, header=header)
         loads[count] = sum(port.sent for port in ports) * A_BAND_SPEED.airtime_s(11) / wire.now
         assert wire.channel is not None
         assert wire.channel.busy_s <= wire.now

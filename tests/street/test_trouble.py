@@ -17,6 +17,9 @@ from osgp.street.trouble import damage
 from osgp.wire.errors import ConfigError
 from tests.street.small import small_plan
 
+HOUR = pytest.param(3600.0, marks=pytest.mark.long)
+"""A jump between those of a day and of a minute."""
+
 
 @pytest.mark.parametrize(
     ("houses", "hours", "least"), [(6, 2.0, 25), pytest.param(8, 3.0, 50, marks=pytest.mark.long)], ids=["two", "three"]
@@ -154,7 +157,7 @@ def test_numbers_that_are_used_up_begin_anew_with_handshakes() -> None:
     assert [device.node.security.last_broadcast < 100 for device in run.devices] == [True] * 4
 
 
-@pytest.mark.parametrize("seconds", [86400.0, 3600.0, -7200.0, 60.0])
+@pytest.mark.parametrize("seconds", [86400.0, HOUR, -7200.0, 60.0])
 def test_a_concentrator_whose_own_clock_jumps_leaves_the_meters_theirs_and_says_so(seconds: float) -> None:
     run = StreetRun(small_plan(4, hours=2.0, faults=(Fault("own-clock", 0.5, 45.0, seconds=seconds),)))
     run.run()
@@ -171,7 +174,7 @@ def test_a_concentrator_whose_own_clock_jumps_leaves_the_meters_theirs_and_says_
         assert abs(device.meter.shown - (run.start + run.wire.now)) < 5.0
 
 
-@pytest.mark.parametrize("seconds", [86400.0, 3600.0, -7200.0])
+@pytest.mark.parametrize("seconds", [86400.0, HOUR, -7200.0])
 def test_a_clock_that_jumps_while_the_concentrator_is_down_moves_no_meters_clock_and_no_reading(seconds: float) -> None:
     run = StreetRun(small_plan(4, hours=2.5, faults=(Fault("own-clock-down", 0.7, 60.0, seconds=seconds),)))
     run.run()
