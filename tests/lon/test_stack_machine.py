@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from osgp.lon.events import (
 from osgp.lon.ltep import Service
 from osgp.lon.proxy import Hop
 from osgp.lon.transport import QUIET_S, Options
+from osgp.lon.waits import Waits
 from osgp.node.stack import ChainOptions, Stack
 from osgp.wire.errors import ConfigError, LocalProtocolError
 from tests.lon.forging import forged
@@ -105,6 +107,7 @@ class BadLine(RuleBasedStateMachine):
         self.messages: dict[bytes, Message] = {}
         self.open: dict[tuple[int, int], bytes] = {}
         self.ends: Counter[tuple[int, int]] = Counter()
+        self.stood_by: dict[Waits[Any], tuple[int, float]] = {}
         self.received: dict[tuple[bytes, int], list[float]] = {}
         self.manners: dict[int, str] = {}
         self.shaken: set[int] = set()
@@ -491,7 +494,11 @@ class BadLine(RuleBasedStateMachine):
     @invariant()
     def who_waits_is_woken(self) -> None:
         for node in self.line.nodes:
-            assert node.transport.busy == 0 or node.deadline() is not None
+            news, due = node.alarm.news, node.deadline()
+            assert node.transport.busy == 0 or due is not None
+            before, promised = self.stood_by.get(node.alarm, (-1, 0.0))
+            assert news != before or due is None or due >= promised, "due before its time, and nobody was told"
+            self.stood_by[node.alarm] = (node.alarm.news, math.inf if due is None else due)
 
     def teardown(self) -> None:
         if not hasattr(self, "line"):

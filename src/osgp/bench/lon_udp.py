@@ -191,10 +191,11 @@ async def _asking(load: _Load, far: Endpoint, number: int) -> tuple[LonIpPort, C
     """A node of ours that asks the far one, again and again; and how it begins."""
 
     def ended(event: Any) -> None:
-        if type(event) is TransactionCompleted:
+        kind = type(event)
+        if kind is TransactionCompleted:
             if load.done():
                 begin()
-        elif type(event) is TransactionFailed:
+        elif kind is TransactionFailed:
             load.failed += 1
             load.done()
 

@@ -329,7 +329,7 @@ class LonIp:
                 prepared = packet.envelope.way = self._prepared_for(packet.packet(), now)
         else:
             pdu = packet.npdu.pdu
-            prepared = self._prepared_for(packet, now)  # type: ignore[arg-type]  # what is no letter is a packet
+            prepared = self._prepared_for(packet, now)
         return (prepared.prefix if not pdu or pdu[0] & _TYPE_MASK else prepared.asking) + pdu, prepared.endpoints
 
     def _prepared_for(self, packet: Packet, now: float) -> _Prepared:

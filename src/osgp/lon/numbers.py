@@ -90,18 +90,18 @@ class TransactionNumbers:
             number = following
         return None
 
-    def follow(self, known: Remembered, counter: int, now: float) -> bool:
-        """Give a destination of the table its next number, as ``allocate`` does in the legacy version where no number is taken.
+    def following(self, known: Remembered, counter: int) -> int:
+        """The next number towards a destination of the table, as ``allocate`` gives it in the legacy version where none is taken.
 
-        False, and nothing is done, where that must be looked into. ``counter``: 1 of the priority class, else 0.
+        0, and nothing is done, where that must be looked into. ``counter``: 1 of the priority class, else 0. Whoever takes the number
+        notes it in ``known``.
         """
-        number = self._next[counter]
+        following = self._next
+        number = following[counter]
         if number == known.number or known.gone or self._inherited:
-            return False
-        self._next[counter] = number + 1 if number < 15 else 1
-        known.number = number
-        known.used_at = now
-        return True
+            return 0
+        following[counter] = number + 1 if number < 15 else 1
+        return number
 
     def inherit(self, peer: Hashable, number: int, now: float) -> Remembered | None:
         """Take the number of another node's transaction for one nested in it; None if the last one towards ``peer`` had it too.

@@ -6,7 +6,7 @@ which carrier and node note what follows from it; a ``Letter`` is such a packet.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from osgp.lon.lpdu import LinkHeader
 from osgp.lon.npdu import Npdu
@@ -51,6 +51,7 @@ class Envelope:
         self.way: Any = None
 
 
+@final
 class Letter:
     """A packet as its envelope and the PDU. It has what a ``Packet`` has, made when asked for."""
 

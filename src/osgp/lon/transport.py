@@ -9,6 +9,7 @@ proxy), to its ``Listener``. Time is ``now`` in seconds. One packet in gives at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -130,15 +131,17 @@ class Transport:
             way = self._way(service, destination, options)
         lane = way.lane
         waiting = lane.waiting
-        free = nested is None and lane.active < self.concurrent and not waiting and now >= self.quiet_until
         cover, remembered = way.cover, way.remembered
         if (
-            cover is not None
-            and remembered is not None
-            and free
-            and not self._general
+            remembered is not None
+            and cover is not None
+            and nested is None
+            and lane.active < self.concurrent
+            and not waiting
+            and now >= self.quiet_until
             and way.peer not in self._exact
-            and self.numbers.follow(remembered, way.counter, now)
+            and not self._general
+            and (number := self.numbers.following(remembered, way.counter))
         ):  # as _begun, for a message like the last one to that node
             self._handle = handle = self._handle + 1
             transaction = _new(Transaction)
@@ -149,7 +152,8 @@ class Transport:
             transaction.left = options.retry
             transaction.attempts = 1
             transaction.remembered = remembered
-            transaction.number = number = remembered.number
+            transaction.number = remembered.number = number
+            remembered.used_at = now
             transaction.last = letter = _new(Letter)  # as packet.letter_of
             letter.envelope = cover
             letter.pdu = _FIRST[number] + apdu
@@ -157,12 +161,15 @@ class Transport:
             self._exact[way.peer] = transaction
             lane.active += 1
             deadline = now + options.timer_s
-            row = self.timers.row
+            timers = self.timers
+            row = timers.row
             if not row or row[-1][0] <= deadline:  # as timers.add
                 transaction.deadline = deadline
                 row.append((deadline, transaction))
+                if deadline < timers.told:
+                    timers.news += 1
             else:
-                self.timers.add(transaction, deadline)
+                timers.add(transaction, deadline)
             return handle
         if service == _UNACKD:
             self._handle = handle = self._handle + 1
@@ -177,9 +184,11 @@ class Transport:
             raise LocalProtocolError(f"{len(waiting)} messages wait already", hint="wait for some of them to end")
         self._handle = handle = self._handle + 1
         transaction = Transaction(handle, way, apdu, nested)
+        free = nested is None and lane.active < self.concurrent and not waiting and now >= self.quiet_until
         if free and self._begun(transaction, now):
             return handle
         waiting.append(transaction)
+        self.timers.news += 1
         if lane.active < self.concurrent:
             self._pump(lane, now)
         return handle
@@ -244,6 +253,7 @@ class Transport:
     def _pump(self, lane: Lane, now: float) -> None:
         """Begin what may begin, in order; what must wait for its peer or a number lets others pass."""
         waiting = lane.waiting
+        self.timers.news += 1
         if now < self.quiet_until:
             return
         place = 0
@@ -582,7 +592,8 @@ class Transport:
 
     def deadline(self) -> float | None:
         """When ``wake`` has something to do."""
-        first = self.timers.first()
+        timers = self.timers
+        first = timers.first()
         due = None if first is None else first[0]
         plain, urgent = self._lanes
         if plain.waiting or urgent.waiting:
@@ -593,6 +604,7 @@ class Transport:
                 other = self._retry_at
             if other is not None and (due is None or other < due):
                 due = other
+        timers.told = math.inf if due is None else due
         return due
 
     def wake(self, now: float) -> None:

@@ -8,6 +8,7 @@ many. Cost of each: constant in the row, the logarithm of their number in the he
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
@@ -30,14 +31,20 @@ D = TypeVar("D", bound=Due)
 
 
 class Waits(Generic[D]):
-    """Who waits for what moment, the earliest first. ``row``: may be added to by whoever knows that nobody in it is due later."""
+    """Who waits for what moment, the earliest first. ``row``: may be added to by whoever knows that nobody in it is due later.
 
-    __slots__ = ("_heap", "_most", "row")
+    ``told``: the moment that somebody outside stands by for, in seconds. ``news``: another number when something may be due before
+    that; who sees the same number as the last time need not ask for the first again.
+    """
+
+    __slots__ = ("_heap", "_most", "news", "row", "told")
 
     def __init__(self) -> None:
         self.row: deque[tuple[float, D]] = deque()
         self._heap: list[tuple[float, int, D]] = []
         self._most = FEW
+        self.told = math.inf
+        self.news = 0
 
     def __len__(self) -> int:
         """Entries, with those left behind."""
@@ -46,6 +53,8 @@ class Waits(Generic[D]):
     def add(self, due: D, deadline: float) -> None:
         """Let it wait until then, in seconds."""
         due.deadline = deadline
+        if deadline < self.told:
+            self.news += 1
         row = self.row
         if not row or row[-1][0] <= deadline:
             row.append((deadline, due))

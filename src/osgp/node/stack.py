@@ -61,6 +61,10 @@ _MESSAGES = (MESSAGE, REMINDER_MESSAGE)
 _KIND = SpduHeader.fields["type"].mask
 _NUMBER = SpduHeader.fields["transaction"].mask
 _ANSWER = ANSWER << SpduHeader.fields["type"].lsb
+_KINDS = tuple(
+    first & _NUMBER if first & _KIND == _ANSWER else -1 if first <= _NUMBER else None for first in range(256)
+)
+"""What a PDU with that first byte is: an answer (its transaction number), a plain message (-1), or something else."""
 _PLAIN = tuple(code != PROXY and family(code) in (Family.APPLICATION, Family.FOREIGN) for code in range(256))
 """Whether an APDU with that first byte is for the application alone."""
 _tuple = tuple.__new__
@@ -140,6 +144,8 @@ class Stack:
             quiet_until=now + quiet_s if quiet_s > 0 else 0.0,
         )
         self.reception = Reception(configuration, self._out, self._events, token=token)
+        self.alarm = self.transport.timers
+        """Its ``news`` change when something may be due before what ``deadline`` said last."""
         self.proxy = Proxy(
             configuration, self.transport, self.reception.respond, self._events, allow_alternate_key=allow_alternate_key
         )
@@ -160,27 +166,26 @@ class Stack:
         statistics = configuration.statistics
         if statistics.layer_2_received < 0xFFFF:
             statistics.layer_2_received += 1
-        if isinstance(packet, Letter):
-            note: Note | None = packet.envelope.note
+        if type(packet) is Letter:
+            envelope = packet.envelope
+            note: Note | None = envelope.note
             if (
                 note is None
                 or note.reader is not self
                 or note.revision != configuration.revision
                 or note.state != configuration.state
             ):
-                note = packet.envelope.note = Note(self, configuration, packet)
+                note = envelope.note = Note(self, configuration, packet)
             pdu = packet.pdu
             if note.place is not None and pdu:
-                first = pdu[0]
-                if first & _KIND == _ANSWER:
+                kind = _KINDS[pdu[0]]
+                if kind is not None:
                     if statistics.layer_3_received < 0xFFFF:
                         statistics.layer_3_received += 1
-                    self.transport.answer(packet, note.session, first & _NUMBER, pdu[1:], now, note)
-                    return
-                if first <= _NUMBER:
-                    if statistics.layer_3_received < 0xFFFF:
-                        statistics.layer_3_received += 1
-                    self._message(packet, note, now)
+                    if kind < 0:
+                        self._message(packet, note, now)
+                    else:
+                        self.transport.answer(packet, note.session, kind, pdu[1:], now, note)
                     return
             packet = packet.packet()
         place = accept(configuration, packet)

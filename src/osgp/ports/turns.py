@@ -20,7 +20,8 @@ class Turning(Protocol):
 
     def take(self, datagram: bytes, source: Any, now: float) -> None: ...
     def speak(self, now: float) -> None: ...
-    def leave(self, datagram: bytes, endpoint: Endpoint) -> None: ...
+    def sendto(self, datagram: bytes, endpoint: Endpoint) -> None: ...
+    def unsent(self) -> None: ...
     def report(self, error: Exception) -> None: ...
 
 
@@ -65,7 +66,10 @@ class Turn:
                 port.report(error)
         self.leaving = None
         for port, datagram, endpoint in leaving:
-            port.leave(datagram, endpoint)
+            try:
+                port.sendto(datagram, endpoint)
+            except (OSError, ValueError):  # an address that this socket cannot send to, or closed meanwhile
+                port.unsent()
 
 
 _turns: WeakValueDictionary[int, Turn] = WeakValueDictionary()

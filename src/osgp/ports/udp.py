@@ -53,6 +53,12 @@ class PacketMachine(Protocol):
     def wake(self, now: float) -> None: ...
 
 
+class Alarm(Protocol):
+    """What a machine may have as ``alarm``: while ``news`` is the same number, nothing is due before what ``deadline`` said."""
+
+    news: int
+
+
 class Asking(PacketMachine, Protocol):
     """A machine with the commands that a port passes on."""
 
@@ -127,11 +133,14 @@ class DatagramPort(SocketProtocol, ABC):
         self._clock = self._loop.time
         self._turn = turn_of(self._loop)
         self._transport: asyncio.DatagramTransport | None = None
+        self.sendto: Callable[[bytes, Endpoint], None] = _to_nobody
         self._waiting: dict[int, _Waiting] = {}
         self._now: float | None = None  # the moment of the flush that is under way
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
+        self._alarm: Alarm | None = getattr(machine, "alarm", None)
+        self._news = -1  # of the alarm when the timer was set
         self._closed = self._loop.create_future()
 
     @abstractmethod
@@ -142,6 +151,7 @@ class DatagramPort(SocketProtocol, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is open."""
         self._transport = cast(asyncio.DatagramTransport, transport)
+        self.sendto = self._transport.sendto
         self.flush()
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
@@ -187,6 +197,7 @@ class DatagramPort(SocketProtocol, ABC):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed: whoever waits is told."""
         self._transport = None
+        self.sendto = _to_nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -297,14 +308,14 @@ class DatagramPort(SocketProtocol, ABC):
         self._now = now
         machine, on_event = self.machine, self._on_event
         leaving = self._turn.leaving
-        if leaving is not None and (self._tap is not None or self._full):
+        if self._tap is not None or self._full:
             leaving = None  # one by one
-        write, left = self._write, _ROUNDS
+        write, waiting, left = self._write, self._waiting, _ROUNDS
         try:
             events = machine.events()
             while True:
                 for event in events:
-                    if self._waiting and self._is_awaited(event):
+                    if waiting and self._is_awaited(event):
                         continue
                     if on_event is not None:
                         try:
@@ -326,6 +337,7 @@ class DatagramPort(SocketProtocol, ABC):
                         continue
                     for endpoint in endpoints:
                         leaving.append((self, datagram, endpoint))
+                        self.statistics.sent += 1
                     if not endpoints:
                         self.statistics.unrouted += 1
                 events = machine.events()
@@ -333,6 +345,12 @@ class DatagramPort(SocketProtocol, ABC):
                     break
         finally:
             self._now = None
+        alarm = self._alarm
+        if alarm is not None:
+            news = alarm.news
+            if news == self._news:
+                return
+            self._news = news
         due = machine.deadline()
         if due is not None and (self._timer is None or due < self._armed):
             self._arm(due, now)
@@ -374,19 +392,20 @@ class DatagramPort(SocketProtocol, ABC):
         except Error:
             self.statistics.unsent += 1
             return
-        leaving = self._turn.leaving
-        if leaving is not None and len(endpoints) == 1 and self._tap is None:
-            leaving.append((self, datagram, endpoints[0]))
-            return
         if not endpoints:
             self.statistics.unrouted += 1
+        leaving = self._turn.leaving
         for endpoint in endpoints:
             if self._tap is not None:
                 self._show(now, "out", datagram, endpoint)
-            if leaving is None:
-                self.leave(datagram, endpoint)
-            else:
+            self.statistics.sent += 1
+            if leaving is not None:
                 leaving.append((self, datagram, endpoint))
+                continue
+            try:
+                self.sendto(datagram, endpoint)
+            except (OSError, ValueError):
+                self.unsent()
 
     def _show(self, now: float, direction: Literal["in", "out"], datagram: bytes, peer: Endpoint) -> None:
         """Let the tap see a datagram; what goes wrong there does not keep the machine from it."""
@@ -396,16 +415,9 @@ class DatagramPort(SocketProtocol, ABC):
             except Exception as error:
                 self.report(error)
 
-    def leave(self, datagram: bytes, endpoint: Endpoint) -> None:
-        """Send a datagram now."""
-        transport = self._transport
-        if transport is not None:
-            try:
-                transport.sendto(datagram, endpoint)
-                self.statistics.sent += 1
-                return
-            except (OSError, ValueError):  # an address that this socket cannot send to
-                pass
+    def unsent(self) -> None:
+        """A datagram that was counted as sent could not be said to the socket."""
+        self.statistics.sent -= 1
         self.statistics.unsent += 1
 
     def _drop(self, error: Error, data: bytes) -> None:
@@ -435,7 +447,13 @@ class DatagramPort(SocketProtocol, ABC):
                 self.machine.wake(now)
             except Exception as error:
                 self.report(error)
+        self._news = -1
         self.speak(now)
+
+
+def _to_nobody(datagram: bytes, endpoint: Endpoint) -> None:
+    """What a port without a socket does with its datagrams. Raises OSError."""
+    raise OSError(errno.EBADF, "the socket is not open")
 
 
 def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
