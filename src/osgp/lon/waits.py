@@ -31,7 +31,8 @@ D = TypeVar("D", bound=Due)
 
 
 class Waits(Generic[D]):
-    """Who waits for what moment, the earliest first. ``row``: may be added to by whoever knows that nobody in it is due later.
+    """Who waits for what moment, the earliest first. ``row``: in order of deadline and handle;
+    may be added to by whoever keeps to that.
 
     ``told``: the moment that somebody outside stands by for, in seconds. ``news``: another number when something may be due before
     that; who sees the same number as the last time need not ask for the first again.
@@ -56,7 +57,7 @@ class Waits(Generic[D]):
         if deadline < self.told:
             self.news += 1
         row = self.row
-        if not row or row[-1][0] <= deadline:
+        if not row or (row[-1][0], row[-1][1].handle) <= (deadline, due.handle):
             row.append((deadline, due))
         else:
             heapq.heappush(self._heap, (deadline, due.handle, due))
