@@ -313,7 +313,7 @@ def _fingerprint(*modules: ModuleType) -> int:
             if hasattr(value, "py_func") or name == "emitted":
                 code = getattr(value, "py_func", value).__code__
                 found = zlib.crc32(code.co_code + repr((name, code.co_consts)).encode(), found)
-            elif isinstance(value, (int, float)):
+            elif isinstance(value, (int, float, tuple)):
                 found = zlib.crc32(repr((name, value)).encode(), found)
     return found
 
