@@ -529,7 +529,8 @@ def _hex(value: Any, name: str) -> bytes:
 
 async def _procedure(run: JobRun, number: int) -> dict[str, Any]:
     """``procedure`` (name or number) and ``parameters``: fields, or hexadecimal with whatever token the head-end has put behind;
-    or ``orders``: these, with tokens, by unique_node_id."""
+    or ``orders``: these, with tokens, by unique_node_id. ``idempotent``: it does no harm twice, and is given again to a
+    device of which nobody can tell whether it ran it."""
     given = run.parameters
     which, parameters = given.get("procedure"), given.get("parameters", "")
     if "orders" in given:
@@ -552,19 +553,19 @@ async def _procedure(run: JobRun, number: int) -> dict[str, Any]:
 
 
 async def _resolve(run: JobRun, number: int, access: PowerLineAccess, wanted: int, raw: bytes) -> dict[str, Any] | None:
-    """After a restart: the result of an order that was sent, or None if it was certainly not run. Raises OutcomeUnknown."""
+    """The result of an order that was sent and not answered; None if it is to be given again. Raises OutcomeUnknown."""
     kept: dict[str, Any] = next((row[4] for row in run.place.journal.results(run.job.number) if row[0] == number), {})
     if "psn" not in kept:
         return None
     order = Order(wanted, raw, int(kept["psn"]))
     response = await access.response_to(order)
     if response is not None:
-        return {**_answer(response.procedure, response.result, response.data), "found": "after a restart"}
+        return {**_answer(response.procedure, response.result, response.data), "found": "in the response table"}
     if run.parameters.get("idempotent"):
         return None
     raise OutcomeUnknown(
-        f"{procedure_name(wanted)} was ordered before a restart, and the device's response table tells of another procedure",
-        hint="look at the device before the order is given again",
+        f"{procedure_name(wanted)} was ordered and not answered, and the device's response table tells of another procedure",
+        hint="look at the device before the order is given again; an order that does no harm twice may say idempotent",
     )
 
 

@@ -22,8 +22,8 @@ _MEASUREMENTS = (
 """Beside those that a concentrator reads anyway."""
 _DAYS_OF_FAULTS = 30
 _LOADS = "load"
-_OFF = {"procedure": "EP02", "parameters": {"target": 1, "action": 0, "random": 120, "hold": 90}}
-"""Control relay 1 opens for an hour and a half, everywhere within two minutes."""
+_OFF = {"procedure": "EP02", "parameters": {"target": 1, "action": 0, "random": 120, "hold": 90}, "idempotent": True}
+"""Control relay 1 opens for an hour and a half, everywhere within two minutes; told twice it is open a little longer."""
 _FIRMWARE_KIB = 4.0
 
 
