@@ -30,7 +30,7 @@ def rows() -> list[Row]:
 
 def test_the_rows_name_goals_and_peers() -> None:
     ends, asker, alone, _ = found = rows()
-    assert [(row.floor, row.stretch) for row in found] == [(0.5, 0.7), (0.5, 0.7), (None, None), (0.95, None)]
+    assert [(row.floor, row.stretch) for row in found] == [(None, None), (0.5, 0.7), (0.5, 0.7), (0.95, None)]
     assert all(row.ratio is not None and row.ratio > 0 for row in found)
     assert ends.peer_version == asker.peer_version == alone.peer_version == importlib.metadata.version("uvloop")
     assert not multiprocessing.active_children()

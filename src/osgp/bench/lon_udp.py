@@ -2,10 +2,11 @@
 
 Two processes, near and far, on the loopback interface; 64 bytes in each datagram; 100 peers, each on a socket of its own with one
 exchange under way at any time: they ask one node, or one node asks them, as a data concentrator does. Ours: a request is numbered,
-timed, answered by the far node's application, matched and reported; the peer sends bytes back. Goals: at least half the rate of the
-echo (0.7 to hope for); 10,000 nodes that were heard once and are idle cost at most 5 %. In the rows behind the first two the node is
-asked by bare sockets that send ready-made requests, so that nothing but that node limits the rate; the last compares it with another
-of its kind, in a process of its own, that knows nobody else.
+timed, answered by the far node's application, matched and reported; the peer sends bytes back. Goals: a node with 100 peers has at
+least half the rate of the echo (0.7 to hope for), whether it asks or answers; 10,000 nodes that were heard once and are idle cost at
+most 5 %. Where 100 nodes share a process and ask one, that process is the limit, and what a machine for each of them costs is shown
+without a goal. In the rows behind the first two the node is asked by bare sockets that send ready-made requests, so that nothing but
+that node limits the rate; the last compares it with another of its kind, in a process of its own, that knows nobody else.
 """
 
 from __future__ import annotations
@@ -342,8 +343,6 @@ def lon_udp(bench: Bench) -> Iterator[Row]:
             near.call(near.echo) if version else PeerMissing("uvloop"),
             work=EXCHANGES,
             unit="exchanges/s",
-            floor=0.5,
-            stretch=0.7,
             peer_name="bare uvloop datagram echo",
             peer_version=version,
         )
@@ -364,6 +363,8 @@ def lon_udp(bench: Bench) -> Iterator[Row]:
             near.call(near.echo) if version else PeerMissing("uvloop"),
             work=EXCHANGES,
             unit="answers/s",
+            floor=0.5,
+            stretch=0.7,
             peer_name="bare uvloop datagram echo",
             peer_version=version,
         )
