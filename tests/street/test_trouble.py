@@ -94,6 +94,19 @@ def test_nobody_answers_without_supply() -> None:
     assert run.lives == 2
 
 
+def test_supply_that_comes_back_makes_no_storm_of_collisions() -> None:
+    run = StreetRun(small_plan(14, hours=0.75, faults=(Fault("outage", 0.4, 6.0),)))
+    run.run_to(0.5 * 3600 - 1)
+    ports = run.wire.ports
+    sent, collided = sum(port.sent for port in ports), sum(port.collisions for port in ports)
+    run.run()
+    sent, collided = sum(port.sent for port in ports) - sent, sum(port.collisions for port in ports) - collided
+    assert sent > 1000, "everybody was without supply, and everybody is asked"
+    assert collided < sent / 50
+    assert run.troubles.all[0].recovery_s is not None
+    assert run.up() == 14
+
+
 def test_a_device_with_a_wrong_key_is_known_as_such_and_gives_nothing() -> None:
     run = StreetRun(small_plan(4, hours=0.5, faults=(Fault("wrong-key", target="2"),)))
     run.run()
