@@ -401,3 +401,15 @@ def test_written_ways_never_change() -> None:
     assert ways.path(A, 0, 0.0) == (Step(A),)
     assert ways.path(A, 1, 0.0) == ways.backup(A, 0.0) == (Step(B), Step(A))
     assert ways.path(B, 0, 0.0) is None
+
+
+def test_what_is_only_claimed_pushes_out_nothing_that_was_proven() -> None:
+    """Forged answers in the names of hundreds of devices are no reason to forget a neighbour."""
+    graph = Graph()
+    graph.hear(A, ROOT, 20.0, 0.0, proven=True)
+    graph.hear(A, B, 20.0, 0.0, proven=True)
+    for number in range(1000):
+        graph.hear(A, number.to_bytes(6, "big"), 39.0, 1.0 + number, proven=False)
+    assert graph.half(A, ROOT) is not None
+    assert graph.half(A, B) is not None
+    assert len(graph.halves()) == 256

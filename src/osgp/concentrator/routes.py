@@ -52,7 +52,8 @@ _SHARED_COST = 64.0
 _WORKS_DB = 9.0
 """What is assumed of a link that works and was never measured."""
 _MOST_HALVES = 256
-"""Measurements kept for one listener. Where there are more, those of links that carry nothing go first, then the oldest."""
+"""Measurements kept for one listener. Where there are more, those of links that carry nothing go first, then what is not
+proven (anybody can claim that), then the oldest."""
 _FORGET_S = 86400.0
 _MOST_BLAMES = 4
 """So often the time for which a link is blamed is doubled."""
@@ -149,7 +150,8 @@ class Graph:
         halves[speaker, alternate] = Half(margin_db, now, proven)
         if len(halves) > _MOST_HALVES:
             poor = (key for key, half in halves.items() if link_cost(half.margin_db) == UNUSABLE)
-            del halves[next(poor, next(iter(halves)))]
+            claims = (key for key, half in halves.items() if not half.proven)
+            del halves[next(poor, next(claims, next(iter(halves))))]
         if known is None or link_cost(known.margin_db) != link_cost(margin_db) or known.proven != proven:
             self._changed()
 
