@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from osgp.concentrator.cold_start import PROBE_SHARE
+from osgp.concentrator.config import ConcentratorConfig
 from osgp.concentrator.routes import ROOT, Step, Ways
 from osgp.concentrator.topology import NodeState
 from osgp.sim.medium import FrameMedium, Levels
-from tests.concentrator.network import Network, chain, levels_of
+from tests.concentrator.network import QUIET, Network, chain, levels_of
 
 POOR_DB, GOOD_DB, GONE_DB = 8.0, 30.0, -20.0
 BEHIND = 12
@@ -143,3 +145,104 @@ def test_another_way_is_told_for_alerts_once_it_has_settled() -> None:
     later = network.care._next_way(now + 3600.0)
     assert later is not None
     assert later[0] is node
+
+
+def claimed(network: Network, wanted: bytes, liars: list[bytes]) -> None:
+    """What forged answers to probes come to: very good links, both ways, that nobody has proven."""
+    for liar in liars:
+        network.topology.graph.hear(wanted, liar, 39.0, network.wire.now, proven=False)
+        network.topology.graph.hear(liar, wanted, 39.0, network.wire.now, proven=False)
+
+
+def far(config: ConcentratorConfig = QUIET) -> Network:
+    """Two repeaters in earshot; the third device is behind three poor links, so that even a blamed way seems cheaper to it."""
+    levels = levels_of(6, {(0, 1): POOR_DB, (1, 2): POOR_DB, (2, 3): POOR_DB, (0, 4): GOOD_DB, (0, 5): GOOD_DB})
+    network = Network(levels, config=config)
+    network.until(network.all_up, 7200.0)
+    network.until(lambda: not network.care.cold_start.is_on, 7200.0)
+    network.run(600.0)
+    return network
+
+
+def test_forged_answers_bring_only_few_trials_and_the_share_of_probes_goes_back() -> None:
+    network = far()
+    before = network.care.neighbours.trials
+    wanted, liars = network.devices[2].unique_node_id, [network.devices[index].unique_node_id for index in (3, 4)]
+    for _ in range(24):
+        claimed(network, wanted, liars)
+        network.run(900.0)
+    assert 0 < network.care.neighbours.trials - before <= 12
+    assert network.care.neighbours._vain[wanted][1] > 1
+    assert network.all_up()
+
+
+def test_a_trial_in_vain_is_no_silence_of_the_device() -> None:
+    """A device that sends alerts is asked so seldom that it would be down long before its next scan."""
+    seldom = dataclasses.replace(QUIET, plan=dataclasses.replace(QUIET.plan, alerting_scan_s=6 * 3600.0))
+    network = far(seldom)
+    network.run(7200.0)
+    wanted, liar = network.devices[2].unique_node_id, network.devices[3].unique_node_id
+    assert network.node(2).alerts
+    network.topology.events()
+    before = network.care.neighbours.trials
+    claimed(network, wanted, [liar])
+    network.run(2 * 3600.0)
+    assert network.care.neighbours.trials > before
+    assert not [event for event in network.topology.events() if event.what == "down"]
+    assert network.all_up()
+
+
+def test_probes_hurry_for_a_part_of_each_day_only() -> None:
+    network = started(chain(1))
+    cold, policy = network.care.cold_start, network.care.discovery.policy
+    start, hurried = network.wire.now, 0
+    cold._day = start
+    for minute in range(2 * 1440):
+        cold.hurry_probes(True, start + 60.0 * minute)
+        hurried += network.care.discovery.budget.share > policy.share
+    assert 700 <= hurried <= 2 * (6 * 60 + 3), "six hours, and a minute for each device"
+
+
+def test_a_device_removed_while_it_asks_its_neighbours_leaves_nothing_behind() -> None:
+    network = started(levels_of(4, {(0, 1): GOOD_DB, (1, 2): POOR_DB, (2, 3): GOOD_DB}))
+    node, neighbours = network.node(1), network.care.neighbours
+    before = neighbours.surveys
+    node.surveyed = None
+    network.until(lambda: neighbours.surveys > before, 7200.0)
+    assert node.surveyed is None, "killed now, it would be asked again"
+    network.care.remove(node.unique_node_id)
+    network.run(60.0)
+    graph = network.topology.graph
+    assert node.unique_node_id not in network.topology.nodes
+    assert not graph.listeners(node.unique_node_id)
+
+
+def test_a_probe_in_vain_takes_from_the_budget_as_well() -> None:
+    network = started(chain(1))
+    becomes(network, levels_of(2, {}))
+    discovery = network.care.discovery
+    used = discovery.budget.total.airtime_s
+    before = discovery.probes
+    network.run(2 * 3600.0)
+    assert network.state(0) is NodeState.DOWN
+    assert discovery.probes > before
+    discovery.budget.total.airtime_s = used
+    task = network.concentrator.tasks.start(discovery.survey(network.node(0)), network.wire.now, name="survey")
+    network.touch()
+    network.run(120.0)
+    assert task.is_done
+    assert discovery.budget.total.airtime_s > used
+
+
+def test_nobody_is_looked_for_twice_before_all_that_are_missing_have_had_their_turn() -> None:
+    network = started(chain(1))
+    care, now = network.care, network.wire.now
+    names = [bytes((each,)) * 6 for each in (1, 2, 3)]
+    for name in names:
+        network.topology.node(name).state = NodeState.DOWN
+    care._hunted = {names[0]: now - 4000.0, names[1]: now - 9000.0, names[2]: now - 5000.0}
+    network.concentrator.tasks.start(care._hunt(now), now, name="hunt")
+    network.touch()
+    network.run(1.0)
+    assert care._hunted[names[1]] >= now
+    assert care._hunted[names[2]] < now

@@ -26,6 +26,7 @@ EACH_S = 60.0
 """... but one device takes up to a minute over many legs, so that hundreds of them need longer."""
 LATE_S = 3600.0
 _LOOK_S = 10.0
+_DAY_S = 86400.0
 
 
 class ColdStart:
@@ -39,6 +40,8 @@ class ColdStart:
         self._begun = concentrator.now
         self._next = concentrator.now
         self._read: set[int] = set()
+        self._day = self._looked = concentrator.now
+        self._hurries, self._hurried_s = False, 0.0
 
     def look(self, now: float) -> None:
         """Whether anybody waits. Raises StoreError."""
@@ -49,10 +52,20 @@ class ColdStart:
         self.is_late = self.concentrator.schedule.is_late(now, LATE_S)
         self._set(now < until and self._waits())
 
-    def hurry_probes(self, is_busy: bool) -> None:
-        """Whether the map has gaps that are being closed: then probes may take ``PROBE_SHARE`` as well."""
+    def hurry_probes(self, is_busy: bool, now: float) -> None:
+        """Whether the map has gaps that are being closed: then probes may take ``PROBE_SHARE`` as well, each day for as long as a cold
+        start may last. A street whose links are all poor has gaps for ever."""
+        if now >= self._day + _DAY_S:
+            self._day, self._hurried_s = now, 0.0
+        elif self._hurries:
+            self._hurried_s += now - self._looked
+        self._looked = now
+        self._hurries = is_busy and not self.is_on and self._hurried_s < self._most_s()
         share = self.discovery.policy.share
-        self.discovery.budget.share = max(share, PROBE_SHARE) if self.is_on or is_busy else share
+        self.discovery.budget.share = max(share, PROBE_SHARE) if self.is_on or self._hurries else share
+
+    def _most_s(self) -> float:
+        return MOST_S + EACH_S * len(self.discovery.topology.placed())
 
     def _waits(self) -> bool:
         """Whether a device in care has never been read, or somebody has not asked around."""

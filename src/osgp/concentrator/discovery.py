@@ -37,7 +37,7 @@ from osgp.node.link_register import Heard, heard_in
 from osgp.node.osgp_tables import HEARD_ANSWERS, LINK_REGISTER, HeardAnswer, HeardAnswers, LinkRegister
 from osgp.tables.services import ResponseCode
 from osgp.wire import layout_of
-from osgp.wire.errors import DecodeError, LinkError, ResponseError
+from osgp.wire.errors import DecodeError, LinkError, ResponseError, SecurityError
 
 __all__ = ["Answer", "Discovery", "DiscoveryPolicy", "Sweep"]
 
@@ -252,6 +252,8 @@ class Discovery:
 
     def _tell(self, found: list[Answer], agent: bytes, alternate: bool) -> int:
         now = self.concentrator.now
+        if agent != ROOT and agent not in self.topology.nodes:
+            return 0  # removed while it asked: nothing is to stay of it
         self.answers += len(found)
         return sum(self._found(each, agent, alternate, now) for each in found)
 
@@ -282,14 +284,21 @@ class Discovery:
         ).encode()
         listen_s = slots * policy.slot_units * 0.016 + policy.guard_s
         self.probes += 1
+        costs = concentrator.exchanges.costs
         if agent == ROOT:
             found, lost = await self._probe_here(apdu, alternate, listen_s, priority)
             legs = 1
         else:
-            found, lost, legs = await self._probe_by(
-                self.topology.node(agent), apdu, alternate, listen_s, priority, many=many
-            )
-        costs = concentrator.exchanges.costs
+            try:
+                found, lost, legs = await self._probe_by(agent, apdu, alternate, listen_s, priority, many=many)
+            except (LinkError, SecurityError, ResponseError):
+                # What was in vain took the line as well: the probe on its way, and questions for the table that nobody answered.
+                legs = max(1, len(self.topology.ways.known(agent) or ()))
+                taken = costs.request_s(_PROBE_BYTES, legs) + concentrator.exchanges.policy.tries * costs.request_s(
+                    16, legs
+                )
+                self.budget.book("probe", None, taken, concentrator.now)
+                raise
         taken = costs.request_s(_PROBE_BYTES, legs) + (len(found) + lost) * costs.frame_s(_HERE_BYTES)
         if agent != ROOT:
             taken += costs.exchange_s(16, 13 + _TABLE_HEAD + _ANSWER_BYTES * len(found), legs)
@@ -312,14 +321,13 @@ class Discovery:
         return list(self._own.values()), max(0, self._damaged() - before)
 
     async def _probe_by(
-        self, agent: Node, apdu: bytes, alternate: bool, listen_s: float, priority: Priority, *, many: bool
+        self, name: bytes, apdu: bytes, alternate: bool, listen_s: float, priority: Priority, *, many: bool
     ) -> tuple[list[Answer], int, int]:
         concentrator, topology = self.concentrator, self.topology
-        route = topology.route_to(agent.unique_node_id, 0, concentrator.now)
-        if route is None or agent.address is None:
-            raise LinkError(
-                f"no way to the agent {agent.unique_node_id.hex()} is known", hint="it is asked again later"
-            )
+        agent = topology.nodes.get(name)  # it may have been removed since its turn was planned
+        route = None if agent is None else topology.route_to(name, 0, concentrator.now)
+        if route is None or agent is None or agent.address is None:
+            raise LinkError(f"no way to the agent {name.hex()} is known", hint="it is asked again later")
         last = Hop(agent.address.subnet, agent.address.node, bool(route.alternate_path))
         await concentrator.exchanges.tell(
             Broadcast(),

@@ -7,11 +7,13 @@ of them carry nothing, and nothing else is known. Therefore, as soon as everybod
 - Each device to which no chain of *good* links leads (``GOOD_DB``, so that a noise that comes with the day leaves something) asks
   all its neighbours once, the nearest to the concentrator first: a *survey*. Most of the others behind it need none then.
 - What answers claim is proven before it carries others: a *trial* is one sealed byte over a way that seems a quarter cheaper than the
-  one in use. An answer under the device's key proves all links of it; a failure blames one of them like any other.
+  one in use. An answer under the device's key proves all links of it; a failure blames one of them like any other, and says nothing of
+  the device. Claims are free, so each trial in vain doubles the time until the same device has another one (``_TRIED_S``).
 
 A device that fails on its way all the same is looked for by its own name before it counts as down (``topology_care``).
 
-Surveys and trials take the airtime of probes. Project choice, with the metric of ``spec/osgp-application.md`` 3.10.
+Surveys and trials take the airtime of probes (how much: ``ColdStart.hurry_probes``). Project choice, with the metric of
+``spec/osgp-application.md`` 3.10.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from osgp.concentrator.discovery import Discovery
 from osgp.concentrator.exchange import Priority, Route
 from osgp.concentrator.link_metric import is_enough_better, link_cost
 from osgp.concentrator.routes import Found, Path, Ways
-from osgp.concentrator.topology import Node, NodeState, Topology
-from osgp.wire.errors import LinkError, ResponseError, SecurityError
+from osgp.concentrator.topology import TRIAL, Node, NodeState, Topology
+from osgp.wire.errors import ConfigError, LinkError, ResponseError, SecurityError
 
 __all__ = ["GOOD_DB", "Neighbours"]
 
@@ -37,6 +39,8 @@ _AGAIN_S = 6 * 3600.0
 _BLAMED_AGAIN_S = 3600.0
 """... sooner if its way has failed since."""
 _MOST_DOUBLED = 3
+_TRIED_S, _TRIED_MOST_S = 60.0, 6 * 3600.0
+"""From one trial in vain to the next of the same device: so long, twice as long each time, so long at most."""
 _TRIAL_READ = bytes.fromhex("3f0000000000 0001")
 _LOOK_S = 30.0
 
@@ -62,6 +66,8 @@ class Neighbours:
         self._seen: tuple[int, float] = (-1, float("-inf"))
         self._weak: list[Node] = []
         self._worth: list[Trial] = []
+        self._vain: dict[bytes, tuple[float, int]] = {}
+        """When a device may have another trial, and how many were in vain in a row."""
 
     @property
     def is_busy(self) -> bool:
@@ -85,12 +91,14 @@ class Neighbours:
         well = graph.search(unproven=True, dearest=_GOOD)
         hoped = graph.search(unproven=True)
         self._weak, self._worth = [], []
+        self._vain = {name: vain for name, vain in self._vain.items() if name in topology.nodes}
         for node in topology.placed():
             if node.state is not NodeState.UP or node.device not in self.concentrator.peers or node.legacy:
                 continue
             if node.unique_node_id not in well and self._is_due(node, now):
                 self._weak.append(node)
-            trial = self._trial(node, hoped.get(node.unique_node_id))
+            may_try = self._vain.get(node.unique_node_id, (now, 0))[0] <= now
+            trial = self._trial(node, hoped.get(node.unique_node_id)) if may_try else None
             if trial is not None:
                 self._worth.append(trial)
         self._worth.sort(key=lambda trial: (len(trial.path), trial.node.device))
@@ -140,24 +148,34 @@ class Neighbours:
         return not graph.is_proven(trial.path) and is_enough_better(graph.cost_of(trial.path), graph.cost_of(path))
 
     async def _survey(self, node: Node) -> None:
-        topology, now = self.topology, self.concentrator.now
+        topology, name = self.topology, node.unique_node_id
         self.surveys += 1
-        node.surveyed = now, 1 + (node.surveyed[1] if node.surveyed is not None else 0)
-        topology.changed(node)
         try:
             await self.discovery.survey(node, priority=Priority.BILLING)
-        except (LinkError, SecurityError, ResponseError) as error:
-            text = f"neighbours of {node.unique_node_id.hex()} could not be asked: {error.message}"
-            topology.tell(node.unique_node_id, "survey", text, self.concentrator.now)
+        except (LinkError, SecurityError, ResponseError, ConfigError) as error:
+            text = f"neighbours of {name.hex()} could not be asked: {error.message}"
+            topology.tell(name, "survey", text, self.concentrator.now)
+        # Only now: killed in between, it is asked for again.
+        node.surveyed = self.concentrator.now, 1 + (node.surveyed[1] if node.surveyed is not None else 0)
+        if topology.nodes.get(name) is node:
+            topology.changed(node)
         self._seen = (-1, float("-inf"))
 
     async def _try(self, trial: Trial) -> None:
         """Read a byte over the way. The exchange tells ``Topology`` how it went."""
+        name = trial.node.unique_node_id
         route = self.topology.as_route(trial.path)
-        if route is None:
+        passed = False
+        if route is not None:
+            self.trials += 1
+            passed = await self.reads(trial.node, route)
+            self.trials_passed += passed
+        if passed:
+            self._vain.pop(name, None)
             return
-        self.trials += 1
-        self.trials_passed += await self.reads(trial.node, route)
+        times = self._vain[name][1] if name in self._vain else 0
+        wait_s = min(_TRIED_MOST_S, _TRIED_S * 2.0 ** min(times, 16))
+        self._vain[name] = self.concentrator.now + wait_s, times + 1
 
     async def reads(self, node: Node, route: Route) -> bool:
         """Whether a device answers over a way."""
@@ -166,11 +184,14 @@ class Neighbours:
         exchange = exchanges.ask(
             concentrator.peers[node.device], _TRIAL_READ, Priority.BILLING, concentrator.now, reads=True, answer_bytes=1
         )
-        exchange.wanted_route, exchange.kind = route, "trial"
-        taken = exchanges.costs.exchange_s(len(_TRIAL_READ) + 13, 13, route.legs)
-        self.discovery.budget.book("trial", None, taken, concentrator.now)
+        exchange.wanted_route, exchange.kind = route, TRIAL
         try:
             await exchange
         except (LinkError, SecurityError, ResponseError):
             return False
+        finally:
+            size = len(_TRIAL_READ) + 13
+            taken = exchanges.costs.exchange_s(size, 13, route.legs)
+            taken += max(0, exchange.attempts - 1) * exchanges.costs.request_s(size, route.legs)
+            self.discovery.budget.book("trial", None, taken, concentrator.now, attempts=max(1, exchange.attempts))
         return True

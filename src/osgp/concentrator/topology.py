@@ -26,7 +26,7 @@ from osgp.lon.address import SubnetNode
 from osgp.lon.proxy import Hop
 from osgp.wire.errors import ConfigError, SecurityError
 
-__all__ = ["DOWN_S", "LOST_S", "Node", "NodeState", "Standing", "Topology", "TopologyEvent"]
+__all__ = ["DOWN_S", "LOST_S", "TRIAL", "Node", "NodeState", "Standing", "Topology", "TopologyEvent"]
 
 DOWN_S = 45 * 60.0
 """Without an answer for so long a device is down: a slot of availability history (1.10) ..."""
@@ -40,6 +40,8 @@ _MOST_EVENTS = 1000
 _AVAILABILITY_SLOTS = 96
 _PREFIX = "node."
 _SETTLE_S = 10.0
+TRIAL = "trial"
+"""Kind of the exchanges that try a way (``neighbours``)."""
 
 
 class NodeState(Enum):
@@ -404,6 +406,8 @@ class Topology:
                     node.up_at = now
                 self.set_state(node, NodeState.UP, now)
             return
+        if exchange.kind == TRIAL:
+            return  # in vain over a way that nobody has proven: that says nothing of the device
         if node.unanswered_at is None:
             node.unanswered_at = now
         node.failed_at = now

@@ -188,6 +188,7 @@ class NetworkCare:
         if node is not None and node.device >= 0:
             self.concentrator.remove_device(node.device)
         self.topology.remove(unique_node_id)
+        self._hunted.pop(unique_node_id, None)
 
     async def _for_ever(self, step: Callable[[], Coroutine[Any, Any, float]]) -> None:
         """Step after step, each of which says how long to wait before the next."""
@@ -415,7 +416,7 @@ class NetworkCare:
         self._watch(now)
         self.cold_start.look(now)
         self.neighbours.look(now)
-        self.cold_start.hurry_probes(self.neighbours.is_busy)
+        self.cold_start.hurry_probes(self.neighbours.is_busy, now)
         free_s = discovery.free_at(now) - now
         turn = discovery.next_agent(now) if free_s <= 0 and not topology.is_static else None
         if turn is not None and turn[2] and not turn[1]:
@@ -501,18 +502,17 @@ class NetworkCare:
 
     async def _hunt(self, now: float) -> bool:
         """Look for a device that is down, from whoever heard it last and from others near it; whether anything was done."""
-        topology = self.topology
-        wanted = next(
-            (
-                node
-                for node in topology.nodes.values()
-                if (again_s := self._hunt_again_s(node)) is not None
-                and self._hunted.get(node.unique_node_id, float("-inf")) + again_s <= now
-            ),
-            None,
-        )
-        if wanted is None:
+        topology, hunted = self.topology, self._hunted
+        due = [
+            node
+            for node in topology.nodes.values()
+            if (again_s := self._hunt_again_s(node)) is not None
+            and hunted.get(node.unique_node_id, float("-inf")) + again_s <= now
+        ]
+        if not due:
             return False
+        # Where more are missing than the budget allows for, nobody has a second turn before all have had one.
+        wanted = min(due, key=lambda node: hunted.get(node.unique_node_id, float("-inf")))
         self._hunted[wanted.unique_node_id] = now
         up = [ROOT, *(node.unique_node_id for node in topology.placed() if node.state is NodeState.UP)]
         margins = self._may_hear(wanted.unique_node_id)
