@@ -246,3 +246,18 @@ def test_nobody_is_looked_for_twice_before_all_that_are_missing_have_had_their_t
     network.run(1.0)
     assert care._hunted[names[1]] >= now
     assert care._hunted[names[2]] < now
+
+
+@pytest.mark.parametrize("surveyed", [[0.0, float("inf")], [None, 1], [1], "often", {}, [float("nan"), float("nan")]])
+def test_what_is_damaged_in_the_journal_of_links_and_surveys_is_left_out(tmp_path: Path, surveyed: object) -> None:
+    network = Network(levels_of(3, {(0, 1): GOOD_DB, (1, 2): GOOD_DB}), place=tmp_path / "journal.sqlite")
+    network.until(network.all_up)
+    network.care.end()
+    key = f"node.{network.devices[1].unique_node_id.hex()}"
+    network.journal.put(key, {**network.journal.get(key, {}), "surveyed": surveyed})
+    links = network.journal.get("links", [])
+    network.journal.put("links", [["", 7, 0, 1.0, 1], ["zz", "", 0, 1.0, 1], [1], 5, *links])
+    network.restart()
+    assert network.devices[0].unique_node_id in network.topology.nodes
+    assert len(network.topology.graph.halves()) == len(links)
+    assert sum(event.what == "journal" for event in network.topology.events()) == 5

@@ -40,6 +40,8 @@ _MOST_EVENTS = 1000
 _AVAILABILITY_SLOTS = 96
 _PREFIX = "node."
 _SETTLE_S = 10.0
+_DAMAGED = (KeyError, TypeError, ValueError, OverflowError)
+"""What reading a value of another form ends with."""
 TRIAL = "trial"
 """Kind of the exchanges that try a way (``neighbours``)."""
 
@@ -517,17 +519,15 @@ class Topology:
         for name, value in self.journal.get_all(_PREFIX).items():
             try:
                 self._node_from_json(bytes.fromhex(name[len(_PREFIX) :]), value, now)
-            except (ConfigError, KeyError, TypeError, ValueError) as error:
+            except (ConfigError, *_DAMAGED) as error:
                 self.tell(b"", "journal", f"{name} in the journal is not understood: {error!r:.80}", now)
-        for listener, speaker, alternate, margin, proven in self._kept("links"):
-            self.graph.hear(
-                bytes.fromhex(listener),
-                bytes.fromhex(speaker),
-                float(margin),
-                now,
-                alternate=bool(alternate),
-                proven=bool(proven),
-            )
+        for link in self._kept("links"):
+            try:
+                listener, speaker, alternate, margin, proven = link
+                ends = bytes.fromhex(listener), bytes.fromhex(speaker)
+                self.graph.hear(*ends, float(margin), now, alternate=bool(alternate), proven=bool(proven))
+            except _DAMAGED as error:
+                self.tell(b"", "journal", f"a link in the journal is not understood: {error!r:.80}", now)
         self.root_asked_at = {bool(each): self._moment_of(at, now) for each, at in self._kept("asked")}
         self.blocked = {SubnetNode(subnet, node) for subnet, node in self._kept("blocked addresses")}
         self._settle_repeaters()
