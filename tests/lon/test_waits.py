@@ -8,7 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp.lon.address import SubnetNode
+from osgp.lon.transport import Options
 from osgp.lon.waits import FEW, Waits
+from osgp.node.stack import Stack
+from tests.lon import talk
 
 
 @dataclass(eq=False)
@@ -60,3 +64,28 @@ def test_what_is_over_is_not_kept() -> None:
         one.deadline = None
         assert waits.first() == (1.0, oldest)
         assert len(waits) <= 2 * FEW
+
+
+def test_whoever_asks_only_when_there_is_news_keeps_little_of_what_is_over_however_long_its_timer() -> None:
+    """Two are under way, and the later one is answered first every other time: with news only of what is earlier, nobody would ask."""
+    asking = Stack(talk.configuration(1, 10), quiet_s=0, concurrent=2)
+    peers = {each: talk.node(1, each) for each in (20, 30)}
+    options = Options(timer_s=600.0)
+    timers, news, most = asking.transport.timers, -1, 0
+    for count in range(3000):
+        now = count * 0.001
+        for each in (20, 30):
+            asking.send(SubnetNode(1, each), b"\x01", now, options)
+        if timers.news != news:
+            news = timers.news
+            asking.deadline()
+        order = (20, 30) if count % 2 else (30, 20)
+        letters = dict(zip((20, 30), asking.letters(now), strict=True))
+        for each in order:
+            peers[each].receive(letters[each], now)
+            peers[each].events()
+            for answer in peers[each].letters(now):
+                asking.receive(answer, now)
+        assert len(asking.events()) == 2
+        most = max(most, len(timers))
+    assert most <= 8 * FEW

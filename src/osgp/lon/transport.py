@@ -53,6 +53,8 @@ _ACKD, _REPEATED, _UNACKD, _REQUEST = (
 _TPDU, _SPDU, _AUTHPDU, _APDU = (int(each) for each in (PduType.TPDU, PduType.SPDU, PduType.AUTHPDU, PduType.APDU))
 _FIRST = tuple(write_pdu(True, MESSAGE, number) for number in range(16))
 """The first byte of a plain message, by its transaction number; TPDU and SPDU have one shape."""
+_NOW_AND_THEN = 0xFF
+"""After so many messages somebody is to ask for the deadline, even if it is no earlier: what is over is dropped then."""
 _new = object.__new__
 _tuple = tuple.__new__
 _FORMATS = {
@@ -166,7 +168,7 @@ class Transport:
             if not row or row[-1][0] <= deadline:  # as timers.add
                 transaction.deadline = deadline
                 row.append((deadline, transaction))
-                if deadline < timers.told:
+                if deadline < timers.told or not handle & _NOW_AND_THEN:
                     timers.news += 1
             else:
                 timers.add(transaction, deadline)

@@ -35,15 +35,16 @@ class Waits(Generic[D]):
     may be added to by whoever keeps to that.
 
     ``told``: the moment that somebody outside stands by for, in seconds. ``news``: another number when something may be due before
-    that; who sees the same number as the last time need not ask for the first again.
+    that, or so many have been left behind that it is time to look; who sees the same number as the last time need not ask for the
+    first again. ``most``: entries from which on those left behind are dropped when the first is asked for.
     """
 
-    __slots__ = ("_heap", "_most", "news", "row", "told")
+    __slots__ = ("_heap", "most", "news", "row", "told")
 
     def __init__(self) -> None:
         self.row: deque[tuple[float, D]] = deque()
         self._heap: list[tuple[float, int, D]] = []
-        self._most = FEW
+        self.most = FEW
         self.told = math.inf
         self.news = 0
 
@@ -54,7 +55,7 @@ class Waits(Generic[D]):
     def add(self, due: D, deadline: float) -> None:
         """Let it wait until then, in seconds."""
         due.deadline = deadline
-        if deadline < self.told:
+        if deadline < self.told or len(self) > self.most:
             self.news += 1
         row = self.row
         if not row or (row[-1][0], row[-1][1].handle) <= (deadline, due.handle):
@@ -72,11 +73,11 @@ class Waits(Generic[D]):
                 break
             row.popleft()
             first = None
-        if not heap and len(row) <= self._most:
+        if not heap and len(row) <= self.most:
             return first
         while heap and heap[0][2].deadline != heap[0][0]:
             heapq.heappop(heap)
-        if len(row) + len(heap) > self._most:
+        if len(row) + len(heap) > self.most:
             self._tidy()
         if heap:
             deadline, handle, due = heap[0]
@@ -96,4 +97,4 @@ class Waits(Generic[D]):
         self.row.extend(kept)
         self._heap[:] = [entry for entry in self._heap if entry[2].deadline == entry[0]]
         heapq.heapify(self._heap)
-        self._most = max(FEW, 2 * len(self))
+        self.most = max(FEW, 2 * len(self))
