@@ -494,11 +494,11 @@ class BadLine(RuleBasedStateMachine):
     @invariant()
     def who_waits_is_woken(self) -> None:
         for node in self.line.nodes:
-            news, due = node.alarm.news, node.deadline()
+            news, due = node.transport.timers.news, node.deadline()
             assert node.transport.busy == 0 or due is not None
-            before, promised = self.stood_by.get(node.alarm, (-1, 0.0))
+            before, promised = self.stood_by.get(node.transport.timers, (-1, 0.0))
             assert news != before or due is None or due >= promised, "due before its time, and nobody was told"
-            self.stood_by[node.alarm] = (node.alarm.news, math.inf if due is None else due)
+            self.stood_by[node.transport.timers] = (node.transport.timers.news, math.inf if due is None else due)
 
     def teardown(self) -> None:
         if not hasattr(self, "line"):

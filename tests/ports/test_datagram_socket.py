@@ -179,6 +179,39 @@ def test_a_socket_is_heard_after_all_others_of_its_loop_were_closed(run: Run) ->
     run(main)
 
 
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, udp.new_event_loop])
+def test_what_is_to_be_done_after_reading_is_done_also_when_reading_is_interrupted(
+    make: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        readiness = readiness_of(asyncio.get_running_loop())
+
+        def then_interrupted() -> None:
+            readiness.then(lambda: done.append("then"))
+            raise KeyboardInterrupt
+
+        heard, transport = opened()
+        heard.then = then_interrupted
+        with bound_socket(HERE, 0) as sender:
+            sender.sendto(b"x", transport.get_extra_info("sockname"))
+            try:
+                await grows_to(done, 2)
+            finally:
+                transport.close()
+
+    done: list[str] = []
+    loop = make()
+    try:
+        task = loop.create_task(main())
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(task)
+        readiness_of(loop).then(lambda: done.append("soon"))
+        loop.run_until_complete(asyncio.wait_for(task, 10))
+        assert done == ["then", "soon"]
+    finally:
+        loop.close()
+
+
 def test_a_protocol_that_fails_at_once_leaves_no_socket_behind(run: Run) -> None:
     async def main() -> None:
         class Broken(Heard):

@@ -144,8 +144,10 @@ class Stack:
             quiet_until=now + quiet_s if quiet_s > 0 else 0.0,
         )
         self.reception = Reception(configuration, self._out, self._events, token=token)
-        self.alarm = self.transport.timers
-        """Its ``news`` change when something may be due before what ``deadline`` said last."""
+        own = type(self).deadline is not Stack.deadline
+        self.alarm = None if own else self.transport.timers
+        """Its ``news`` change when something may be due before what ``deadline`` said last. None in a kind of node that has deadlines
+        of its own, which must be asked each time."""
         self.proxy = Proxy(
             configuration, self.transport, self.reception.respond, self._events, allow_alternate_key=allow_alternate_key
         )

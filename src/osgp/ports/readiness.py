@@ -69,15 +69,21 @@ class Readiness:
         callbacks = self._callbacks
         then: list[Callable[[], object]] = []
         self._then = then
-        for number, _ in self._epoll.poll(0, _MOST):
-            callback = callbacks.get(number)
-            if callback is None:
-                continue  # closed by one before it
-            try:
-                callback()
-            except Exception as error:
-                self._loop.call_exception_handler({"message": "reading a socket failed", "exception": error})
-        self._then = None
+        try:
+            for number, _ in self._epoll.poll(0, _MOST):
+                callback = callbacks.get(number)
+                if callback is None:
+                    continue  # closed by one before it
+                try:
+                    callback()
+                except Exception as error:
+                    self._loop.call_exception_handler({"message": "reading a socket failed", "exception": error})
+        except BaseException:  # an interrupt: what was to be done then is done all the same, if the loop goes on
+            for callback in then:
+                self._loop.call_soon(callback)
+            raise
+        finally:
+            self._then = None
         for callback in then:
             try:
                 callback()

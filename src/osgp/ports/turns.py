@@ -59,12 +59,14 @@ class Turn:
             ports[port] = None
         leaving: list[tuple[Turning, bytes, Endpoint]] = []
         self.leaving = leaving
-        for port in ports:
-            try:
-                port.speak(now)
-            except Exception as error:
-                port.report(error)
-        self.leaving = None
+        try:
+            for port in ports:
+                try:
+                    port.speak(now)
+                except Exception as error:
+                    port.report(error)
+        finally:  # also after an interrupt: else nothing would ever be sent again
+            self.leaving = None
         for port, datagram, endpoint in leaving:
             try:
                 port.sendto(datagram, endpoint)

@@ -251,12 +251,13 @@ class DatagramPort(SocketProtocol, ABC):
         if self._transport is None:
             raise PortClosed(f"{self.name} is closed")
         commands = self._commands
-        under_way = self._now
-        now = self._clock() if under_way is None else under_way
+        now = (
+            self._clock()
+        )  # not the moment of a flush under way: the callback may have taken longer than the answer may
         handle = commands.request(destination, apdu, now, *args) if args else commands.request(destination, apdu, now)
         if waiting is not None:
             self._waiting[handle] = waiting
-        if under_way is None:
+        if self._now is None:
             self.speak(now)
         return handle
 
