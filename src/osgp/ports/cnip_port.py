@@ -62,15 +62,6 @@ class CnIpPort(DatagramPort):
         await on_socket(found, made)
         return found
 
-    def take(self, data: bytes, addr: Any, now: float) -> None:
-        """Take a datagram whose turn has come."""
-        if self._transport is None:
-            return
-        self.statistics.received += 1
-        if self._tap is not None:
-            self._show(now, "in", data, addr)
-        try:
-            for packet in self.carrier.read(data, addr, now):
-                self.machine.receive(packet, now)
-        except Exception as error:
-            self._failed(error, data)
+    def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
+        for packet in self.carrier.read(datagram, source, now):
+            self.machine.receive(packet, now)

@@ -111,24 +111,16 @@ class LonIpPort(DatagramPort):
             found._announce(announce_s)
         return found
 
-    def take(self, data: bytes, addr: Any, now: float) -> None:
-        """Take a datagram whose turn has come."""
-        if self._transport is None:
-            return
-        self.statistics.received += 1
-        if self._tap is not None:
-            self._show(now, "in", data, addr)
+    def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
         read = self._read  # a call of what is no method is slower without a name
-        try:
-            packet: Any = read(data, addr, now)
-            if packet is not None:
-                self.machine.receive(packet, now)
-                managed = self._managed
-                if managed is not None and managed.announce_period_s != self._announce_s:
-                    self._announce_s = managed.announce_period_s
-                    self._announce_every(self._announce_s)
-        except Exception as error:
-            self._failed(error, data)
+        packet: Any = read(datagram, source, now)
+        if packet is None:
+            return
+        self.machine.receive(packet, now)
+        managed = self._managed
+        if managed is not None and managed.announce_period_s != self._announce_s:
+            self._announce_s = managed.announce_period_s
+            self._announce_every(self._announce_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""

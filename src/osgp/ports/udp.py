@@ -144,8 +144,8 @@ class DatagramPort(SocketProtocol, ABC):
         self._closed = self._loop.create_future()
 
     @abstractmethod
-    def take(self, data: bytes, addr: Any, now: float) -> None:
-        """Take a datagram whose turn has come: hand its packets to the machine; their errors go to ``_failed``."""
+    def _received(self, datagram: bytes, source: Endpoint, now: float) -> None:
+        """Hand the packets of a datagram to the machine. Raises our errors for those that are none."""
 
     # ---- what the event loop calls ---------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -165,12 +165,19 @@ class DatagramPort(SocketProtocol, ABC):
         else:
             turn.begin((self, data, addr))
 
-    def _failed(self, error: Exception, data: bytes) -> None:
-        """A datagram was no use, or a mistake in a machine or callback kept it from being any."""
-        if isinstance(error, Error):
+    def take(self, data: bytes, addr: Any, now: float) -> None:
+        """Take a datagram whose turn has come."""
+        if self._transport is None:
+            return
+        self.statistics.received += 1
+        if self._tap is not None:
+            self._show(now, "in", data, addr)
+        try:
+            self._received(data, addr, now)
+        except Error as error:
             self._drop(error, data)
-        else:
-            self.report(error)  # some event loops close the socket when an exception gets out
+        except Exception as error:
+            self.report(error)  # some event loops close the socket when an exception gets out of here
 
     def error_received(self, exc: Exception) -> None:
         """The network says that an earlier datagram did not arrive: others still do.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 
-__all__ = ["crc_register"]
+__all__ = ["crc_register", "njit", "uint8", "uint16"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 # Numba's types are only partly declared: taken through Any, so that strict checks do not depend on its version.

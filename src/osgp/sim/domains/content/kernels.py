@@ -6,22 +6,13 @@ that Numba's cache, which asks this file alone whether it has changed, never mee
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 
-from osgp.wire.kernels import crc_register
+from osgp.wire.kernels import crc_register, njit, uint8, uint16
 
 __all__ = ["check", "deliveries", "judge", "write"]
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-# Numba's types are only partly declared: taken through Any, so that strict checks do not depend on its version.
-_numba: Any = numba
-njit: Callable[..., Callable[[_Function], _Function]] = _numba.njit
-uint16: Any = np.uint16
-uint8: Any = np.uint8
 
 
 @njit(cache=True, nogil=True)
